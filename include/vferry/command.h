@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A group administration command on its way to an owner device, and its answer. */
+#ifndef VFERRY_COMMAND_H
+#define VFERRY_COMMAND_H
+
+#include <stdbool.h>
+#include <vferry/admin.h>
+#include <vferry/error.h>
+
+#define VFERRY_CMD_INLINE_DATA	 64
+#define VFERRY_CMD_INLINE_RESULT 4096
+#define VFERRY_CMD_SG_MAX	 16
+
+/** struct vferry_sg - a run of memory that the device sees */
+struct vferry_sg {
+	uint64_t iova;
+	uint32_t length;
+};
+
+/**
+ * struct vferry_cmd - one admin command
+ * @opcode: enum vferry_admin_opcode, or any other number
+ * @group_type: VFERRY_GROUP_SRIOV
+ * @member: group_member_id: VF number, 0 for the LIST commands
+ * @inline_data: command_specific_data in the command itself; padded with zeros to a multiple of 8
+ * @inline_length: bytes of it
+ * @data: more command_specific_data, in the owner's arena; with @inline_data a multiple of 8 in sum
+ * @data_count: runs of it
+ * @result_room: command_specific_result of at most this many bytes is wanted in the command's own memory (@answer)
+ * @result: command_specific_result goes here instead, in the owner's arena
+ * @result_count: runs of it
+ * @deadline_ns: CLOCK_MONOTONIC; 0: the owner's timeout from submission
+ * @no_retry: give EAGAIN to the caller; otherwise it is retried until the deadline, as virtio 1.3 asks
+ * @done: called once, from the loop
+ * @arg: the caller's
+ *
+ * The answer:
+ * @error: 0: the device answered. -ETIMEDOUT, -ECANCELED, -EPROTO (an answer that cannot be: the words are in @why), -ENODEV
+ * @status: as the device gave it (enum vferry_admin_status_code or unknown)
+ * @qualifier: likewise
+ * @output: command_specific_output
+ * @used: result bytes that the device wrote (used length - 8, never beyond the room)
+ * @answer: @result_room's bytes, zero beyond @used; valid during @done, or after vferry_owner_exec() until the next command
+ * @submit_ns: handed over by the caller
+ * @issue_ns: given to the device (doorbell)
+ * @wake_ns: the loop woke for the interrupt
+ * @done_ns: reaped
+ * @retries: how often EAGAIN was answered before
+ */
+struct vferry_cmd {
+	uint16_t opcode;
+	uint16_t group_type;
+	uint64_t member;
+	uint8_t inline_data[VFERRY_CMD_INLINE_DATA];
+	uint32_t inline_length;
+	const struct vferry_sg *data;
+	unsigned int data_count;
+	uint32_t result_room;
+	const struct vferry_sg *result;
+	unsigned int result_count;
+	uint64_t deadline_ns;
+	bool no_retry;
+	void (*done)(struct vferry_cmd *cmd);
+	void *arg;
+
+	int error;
+	uint16_t status;
+	uint16_t qualifier;
+	uint8_t output[4];
+	uint32_t used;
+	const void *answer;
+	uint64_t submit_ns;
+	uint64_t issue_ns;
+	uint64_t wake_ns;
+	uint64_t done_ns;
+	uint32_t retries;
+	const char *why;
+
+	uint64_t private_[8]; /* vferry's own while the command is under way */
+};
+
+/** struct vferry_admin_stats - of one owner handle */
+struct vferry_admin_stats {
+	uint64_t submitted;
+	uint64_t completed;
+	uint64_t failed; /* status other than OK */
+	uint64_t timed_out;
+	uint64_t retried;
+	uint64_t doorbells;
+	uint64_t interrupts;
+	uint32_t inflight_max;
+};
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Borrowing from a keeper: the engine's end of the keeper's socket. */
+#ifndef VF_LENT_H
+#define VF_LENT_H
+
+#include <vferry/owner.h>
+#include "bus/lease.h"
+
+/**
+ * vf_lent_borrow() - borrow VFs, an admin queue and an arena from the keeper of @address
+ *
+ * Starts a keeper when there is none, unless VFERRY_OWNER_NO_START. Fills in @lease, ops included; lease->ops->release() gives it back.
+ */
+int vf_lent_borrow(struct vf_lease *lease, const char *address,
+		   const struct vferry_owner_opts *opts, struct vferry_error *err);
+
+/** vf_keeper_socket() - path of the keeper's socket for an owner's address: <dir>/keep/<16 hex digits of SHA-256>.sock; dir is /run/vferry, or $VFERRY_RUN_DIR. */
+int vf_keeper_socket(const char *address, char *path, size_t room, struct vferry_error *err);
+
+#endif
