@@ -181,7 +181,8 @@ struct vferry_ctx_walk_opts {
  * The walker is incremental: bytes may be cut anywhere. It never copies value bytes and never
  * looks beyond what it was given. It refuses: reserved bits set, padding that is not zero, a
  * length beyond the bound, a key twice in one image, a marker out of place, an unknown type that is
- * not OPTIONAL when @opts->known says so, a delta with no full image before it, a marker's wrong length.
+ * not OPTIONAL when @opts->known says so, a delta with no full image before it, a marker's wrong length,
+ * flags or index. An OPTIONAL field of an unknown type is told like any other: the caller skips it.
  *
  * Return: the walker, owned by the caller (vferry_ctx_walker_free()), or NULL without memory.
  */
