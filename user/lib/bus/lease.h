@@ -64,8 +64,10 @@ struct vf_lease {
 
 	enum vf_doorbell doorbell;
 	volatile uint16_t *notify;
-	int kick_fd;
-	int call_fd; /* eventfd of the queue's interrupt */
+	int notify_fd;		   /* to map the doorbell's page in another process; -1 without */
+	uint64_t notify_fd_offset; /* of the doorbell itself, not of its page */
+	int kick_fd;		   /* -1 without */
+	int call_fd;		   /* eventfd of the queue's interrupt */
 
 	int arena_fd; /* memfd, sealed against resizing; -1 when none was asked for */
 	void *arena;
@@ -86,7 +88,10 @@ struct vf_lease_ops {
 	int (*kick)(struct vf_lease *lease);
 	/* queue_reset and set up again, ring empty: every buffer is the driver's again. -EOPNOTSUPP without can_reset */
 	int (*reset)(struct vf_lease *lease, uint64_t deadline_ns);
-	/* -ENODEV once the owner or the keeper is gone or the owner was reset (epoch changed) */
+	/*
+	 * -ENODEV once the owner or the keeper is gone or the owner was reset (epoch changed); -ECANCELED when the keeper wants
+	 * everything back soon (vferry keep --stop): take back, then release
+	 */
 	int (*alive)(struct vf_lease *lease);
 	/* a descriptor to poll for the end of the lease, -1 without */
 	int (*fd)(struct vf_lease *lease);

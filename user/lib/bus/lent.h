@@ -14,7 +14,15 @@
 int vf_lent_borrow(struct vf_lease *lease, const char *address,
 		   const struct vferry_owner_opts *opts, struct vferry_error *err);
 
-/** vf_keeper_socket() - path of the keeper's socket for an owner's address: <dir>/keep/<16 hex digits of SHA-256>.sock; dir is /run/vferry, or $VFERRY_RUN_DIR. */
+/** vf_run_dir() - where sockets and journals live: $VFERRY_RUN_DIR, else /run/vferry for root, else $XDG_RUNTIME_DIR/vferry. */
+int vf_run_dir(char *path, size_t room, struct vferry_error *err);
+/**
+ * vf_owner_address() - the one spelling of an owner's address, so that two spellings meet
+ *
+ * vfio-user: the socket's real path; vfio: with domain, in lower case. -EINVAL for what cannot be an address.
+ */
+int vf_owner_address(const char *address, char *out, size_t room, struct vferry_error *err);
+/** vf_keeper_socket() - path of the keeper's socket for an owner's address: <run dir>/keep/<16 hex digits of SHA-256>.sock. */
 int vf_keeper_socket(const char *address, char *path, size_t room, struct vferry_error *err);
 
 #endif
