@@ -49,7 +49,9 @@ san := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-fr
 endif
 all_cflags = -std=gnu11 $(warnings) -fPIC -fvisibility=hidden -pthread $(san) $(CFLAGS) $(CPPFLAGS) \
 	-D_GNU_SOURCE -DVFERRY_VERSION='"$(VERSION)"' \
+	-DVFERRY_LIBURING_VERSION='"$(liburing_version)"' \
 	-Iinclude -Iuser/lib -Iuser -I. -I$(BUILD)/gen $(pkg_cflags)
+liburing_version := $(shell $(PKG_CONFIG) --modversion liburing 2>/dev/null)
 pkg_cflags := $(shell $(PKG_CONFIG) --cflags $(PKGS) $(PKGS_TRACE) 2>/dev/null)
 pkg_libs := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 trace_libs := $(shell $(PKG_CONFIG) --libs $(PKGS_TRACE) 2>/dev/null)
@@ -159,6 +161,16 @@ $(BUILD)/tests/unit/owner/%: $(BUILD)/obj/tests/unit/owner/%.o $(BUILD)/libowner
 	$(call msg,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_ldflags) $^ $(pkg_libs) -lcmocka -o $@
+
+# Tests of the command line see all of it but main().
+$(BUILD)/libcli.a: $(filter-out %/main.o,$(cli_obj))
+	$(call msg,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/tests/unit/cli_%: $(BUILD)/obj/tests/unit/cli_%.o $(BUILD)/libcli.a $(BUILD)/libvferry.a
+	$(call msg,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_ldflags) $^ $(pkg_libs) $(trace_libs) -lcmocka -o $@
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libvferry.a
 	$(call msg,LD,$@)
