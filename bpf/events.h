@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the BPF programs and user space say to each other: the key and the value of a row of the latency table, and the
+ * events of the ring buffer. Includes nothing, since the BPF side has types of its own; the including file brings __u64
+ * and its like.
+ */
+#ifndef VFT_EVENTS_H
+#define VFT_EVENTS_H
+
+#include "hist.h"
+
+#define VFT_COMM 16
+
+enum vft_source {
+	VFT_ENGINE = 0, /* libvferry's admin_complete */
+	VFT_DEVICE = 1, /* the software owner's owner_command */
+	VFT_KERNEL = 2, /* the kernel's own admin queue */
+	VFT_SOURCES,
+};
+
+/* Where an answer's status is counted; the rest is OTHER, and NONE is a command that got no answer. */
+enum vft_status {
+	VFT_OK,
+	VFT_ENXIO,
+	VFT_EAGAIN,
+	VFT_ENOMEM,
+	VFT_EBUSY,
+	VFT_EINVAL,
+	VFT_ENOSPC,
+	VFT_OTHER,
+	VFT_NONE,
+	VFT_STATUSES,
+};
+
+#define VFT_OPCODE_OTHER 0xffff /* the row for all that found no row of its own */
+
+struct vft_key {
+	__u32 tgid;
+	__u32 member; /* 0 unless rows are split by member */
+	__u16 opcode;
+	__u8 source;
+	__u8 pad;
+};
+
+struct vft_row {
+	__u64 count;
+	__u64 sum_ns;
+	__u64 max_ns;
+	__u64 wait_ns;	 /* handed over -> given to the device */
+	__u64 device_ns; /* given to the device -> the loop woke */
+	__u64 reap_ns;	 /* the loop woke -> reaped */
+	__u64 split;	 /* commands for which the three above are known */
+	__u64 bytes;
+	__u64 retries;
+	__u64 status[VFT_STATUSES];
+	__u32 hist[VFT_HIST_SLOTS];
+};
+
+enum vft_event_kind {
+	VFT_EVENT_COMMAND = 1,
+	VFT_EVENT_MODE = 2,
+	VFT_EVENT_PHASE = 3,
+};
+
+struct vft_event {
+	__u32 kind;
+	__u32 tgid;
+	__u64 member;
+	__u64 owner; /* or migration id */
+	__u64 begin_ns;
+	__u64 end_ns;
+	__u64 issue_ns;
+	__u64 wake_ns;
+	__u32 what;   /* opcode | group << 16; MODE: from; PHASE: phase */
+	__u32 answer; /* status | qualifier << 16; MODE: to */
+	__s32 error;
+	__u32 bytes;
+	__u32 retries;
+	__u32 source;
+	char comm[VFT_COMM];
+};
+
+/* Counters that say what was not seen; index of the lost[] array. */
+enum vft_lost {
+	VFT_LOST_EVENTS, /* the ring buffer was full */
+	VFT_LOST_ROWS,	 /* the table was full: counted in the row "other" */
+	VFT_LOST_ARGS,	 /* a probe's arguments could not be read */
+	VFT_LOST_PAIRS,	 /* a kernel command's begin was not seen */
+	VFT_LOSTS,
+};
+
+/* The io_uring of a traced process. */
+struct vft_ring {
+	__u64 submitted;
+	__u64 completed;
+	__u64 failed;
+	__u64 punted; /* handed to io-wq: a thread hop */
+};
+
+#endif
