@@ -5,13 +5,6 @@
  */
 #include "rows.bpf.h"
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__type(key, __u32); /* tgid; user space puts in those that it has attached to */
-	__type(value, struct vft_ring);
-} rings SEC(".maps");
-
 static __always_inline struct vft_ring *ring_of_current(void)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;

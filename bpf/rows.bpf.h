@@ -49,6 +49,14 @@ struct {
 	__type(value, __u64);
 } lost SEC(".maps");
 
+/* Processes whose io_uring is counted: those that have fired one of our probes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct vft_ring);
+} rings SEC(".maps");
+
 static __always_inline void count_lost(__u32 what)
 {
 	__u64 *n = bpf_map_lookup_elem(&lost, &what);

@@ -17,6 +17,16 @@
 		(into) = (__typeof__(into))value_;   \
 	} while (0)
 
+const volatile bool want_rings = false;
+
+static __always_inline void watch_ring(__u32 tgid)
+{
+	const struct vft_ring nothing = {};
+
+	if (want_rings && !bpf_map_lookup_elem(&rings, &tgid))
+		bpf_map_update_elem(&rings, &tgid, &nothing, BPF_NOEXIST);
+}
+
 SEC("usdt")
 int admin_complete(struct pt_regs *ctx)
 {
@@ -39,6 +49,7 @@ int admin_complete(struct pt_regs *ctx)
 	ARG(8, event.end_ns);
 	ARG(9, event.bytes);
 	ARG(10, event.retries);
+	watch_ring(event.tgid);
 	account(&event);
 	return 0;
 }

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "trace/attach.h"
+#include "trace/ladder.h"
+#include "bpf/usdt_trace.skel.h"
+#include "bpf/kernel_aq.skel.h"
+#include "bpf/ring.skel.h"
+
+#define LINKS_MAX (VFT_TARGETS_MAX * 5)
+
+struct vft_tracer {
+	struct vft_filter filter;
+	struct vft_kernel kernel;
+	struct usdt_trace_bpf *usdt;
+	struct kernel_aq_bpf *queue;
+	struct ring_bpf *ring;
+	struct vft_finder finder;
+	struct bpf_link *links[LINKS_MAX];
+	unsigned int link_count;
+	struct vft_rung rungs[VFT_RUNGS_MAX];
+	unsigned int rung_count;
+	struct vft_rung *usdt_rung;
+};
+
+static struct vft_rung *rung(struct vft_tracer *tracer, const char *name, enum vft_rung_state state,
+			     const char *why)
+{
+	struct vft_rung *rung = &tracer->rungs[tracer->rung_count];
+
+	if (tracer->rung_count < VFT_RUNGS_MAX - 1)
+		tracer->rung_count++;
+	rung->name = name;
+	rung->state = state;
+	snprintf(rung->why, sizeof(rung->why), "%s", why);
+	return rung;
+}
+
+static bool has_cap(cap_t caps, cap_value_t cap)
+{
+	cap_flag_value_t value = CAP_CLEAR;
+
+	return caps && !cap_get_flag(caps, cap, CAP_EFFECTIVE, &value) && value == CAP_SET;
+}
+
+int vft_may_trace(struct vferry_error *err)
+{
+	cap_t caps = cap_get_proc();
+	bool all = has_cap(caps, CAP_SYS_ADMIN);
+	bool bpf = all || has_cap(caps, CAP_BPF);
+	bool perfmon = all || has_cap(caps, CAP_PERFMON);
+
+	cap_free(caps);
+	if (bpf && perfmon)
+		return 0;
+	return vferry_fail(err, -EPERM,
+			   "tracing needs %s%s%s: run it with sudo, or give it the capabilities "
+			   "(setcap cap_bpf,cap_perfmon+ep, or AmbientCapabilities= in a service)",
+			   bpf ? "" : "CAP_BPF", bpf || perfmon ? "" : " and ",
+			   perfmon ? "" : "CAP_PERFMON");
+}
+
+/* The three objects have the same filters in their read-only data; the macro sets one object's. */
+#define SET_FILTER(skel, f)                                                                \
+	do {                                                                               \
+		(skel)->rodata->only_tgid = (__u32)(f)->pid;                               \
+		(skel)->rodata->self_tgid = (__u32)getpid();                               \
+		(skel)->rodata->by_member = (f)->by_member;                                \
+		(skel)->rodata->want_commands = (f)->commands;                             \
+		(skel)->rodata->only_errors = (f)->only_errors;                            \
+		(skel)->rodata->min_latency_ns = (f)->min_latency_ns;                      \
+		(skel)->rodata->opcode_mask = (f)->opcode_mask ? (f)->opcode_mask : ~0ULL; \
+		(skel)->rodata->filter_members = (f)->filter_members;                      \
+		memcpy((void *)(skel)->rodata->member_mask, (f)->member_mask,              \
+		       sizeof((f)->member_mask));                                          \
+	} while (0)
+
+/* Rows, events and losses are one set of maps for all objects. */
+static int share_maps(struct vft_tracer *tracer, struct bpf_object *object)
+{
+	static const char *const names[] = { "rows", "blank", "events", "lost", "rings" };
+
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(object, names[i]);
+		struct bpf_map *from = bpf_object__find_map_by_name(tracer->usdt->obj, names[i]);
+		int ret;
+
+		if (!map || !from)
+			continue;
+		ret = bpf_map__reuse_fd(map, bpf_map__fd(from));
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int load_usdt(struct vft_tracer *tracer, struct vferry_error *err)
+{
+	int ret;
+
+	tracer->usdt = usdt_trace_bpf__open();
+	if (!tracer->usdt)
+		return vferry_fail(err, -errno, "cannot open the BPF programs: %s",
+				   strerror(errno));
+	SET_FILTER(tracer->usdt, &tracer->filter);
+	tracer->usdt->rodata->want_rings = tracer->filter.ring;
+	if (tracer->filter.rows)
+		bpf_map__set_max_entries(tracer->usdt->maps.rows, tracer->filter.rows);
+	ret = usdt_trace_bpf__load(tracer->usdt);
+	if (!ret)
+		return 0;
+	if (ret == -EPERM)
+		return vferry_fail(
+			err, ret,
+			"the kernel refuses BPF programs: CAP_BPF and CAP_PERFMON are there, so "
+			"see lockdown (now: %s) and RLIMIT_MEMLOCK (kernels before 5.11)",
+			tracer->kernel.lockdown);
+	if (ret == -ENOMEM)
+		return vferry_fail(
+			err, ret, "no memory for a table of %u rows: fewer VFs, or without --by vf",
+			tracer->filter.rows ? tracer->filter.rows : 512);
+	return vferry_fail(err, ret, "cannot load the BPF programs: %s", strerror(-ret));
+}
+
+/* The kernel's admin queue: by fentry, else by kprobe, else not at all. */
+static bool try_queue(struct vft_tracer *tracer, bool fentry, char *why, size_t room)
+{
+	struct kernel_aq_bpf *queue = kernel_aq_bpf__open();
+	bool done = fentry ? vft_kernel_has_function(&tracer->kernel, "vp_modern_avq_done")
+			   : vft_kernel_has_symbol("vp_modern_avq_done");
+	int ret;
+
+	if (!queue) {
+		snprintf(why, room, "%s", strerror(errno));
+		return false;
+	}
+	SET_FILTER(queue, &tracer->filter);
+	bpf_program__set_autoload(queue->progs.exec_fentry, fentry);
+	bpf_program__set_autoload(queue->progs.exec_fexit, fentry);
+	bpf_program__set_autoload(queue->progs.done_fentry, fentry && done);
+	bpf_program__set_autoload(queue->progs.exec_kprobe, !fentry);
+	bpf_program__set_autoload(queue->progs.exec_kretprobe, !fentry);
+	bpf_program__set_autoload(queue->progs.done_kprobe, !fentry && done);
+	ret = share_maps(tracer, queue->obj);
+	if (!ret)
+		ret = kernel_aq_bpf__load(queue);
+	if (!ret)
+		ret = kernel_aq_bpf__attach(queue);
+	if (ret) {
+		snprintf(why, room, "%s%s", strerror(-ret),
+			 ret == -EPERM			    ? " (lockdown?)"
+			 : ret == -ENOENT || ret == -ENODEV ? " (not built into this kernel)"
+							    : "");
+		kernel_aq_bpf__destroy(queue);
+		return false;
+	}
+	tracer->queue = queue;
+	return true;
+}
+
+static void load_queue(struct vft_tracer *tracer)
+{
+	static const char target[] = "vp_modern_admin_cmd_exec";
+	char why[160] = "";
+
+	if (!tracer->filter.kernel) {
+		rung(tracer, "kernel admin queue", VFT_RUNG_OFF, "not asked for");
+		return;
+	}
+	if (!vft_kernel_has_symbol(target)) {
+		rung(tracer, "kernel admin queue", VFT_RUNG_ABSENT,
+		     "this kernel has no virtio_pci admin queue, or its module is not loaded (6.8 and later have it)");
+		return;
+	}
+	if (vft_kernel_has_function(&tracer->kernel, target)) {
+		if (try_queue(tracer, true, why, sizeof(why))) {
+			rung(tracer, "kernel admin queue by fentry", VFT_RUNG_OK, "");
+			return;
+		}
+		rung(tracer, "kernel admin queue by fentry", VFT_RUNG_FAILED, why);
+	} else {
+		rung(tracer, "kernel admin queue by fentry", VFT_RUNG_ABSENT,
+		     "no type information (BTF) for it");
+	}
+	if (try_queue(tracer, false, why, sizeof(why)))
+		rung(tracer, "kernel admin queue by kprobe", VFT_RUNG_OK, "");
+	else
+		rung(tracer, "kernel admin queue by kprobe", VFT_RUNG_FAILED, why);
+}
+
+static void load_ring(struct vft_tracer *tracer)
+{
+	bool req = vft_kernel_tracepoint_args(&tracer->kernel, "io_uring_submit_req") >= 0;
+	int complete = vft_kernel_tracepoint_args(&tracer->kernel, "io_uring_complete");
+	struct ring_bpf *ring;
+	int ret;
+
+	if (!tracer->filter.ring) {
+		rung(tracer, "io_uring", VFT_RUNG_OFF, "not asked for (--ring)");
+		return;
+	}
+	if (complete < 0) {
+		rung(tracer, "io_uring", VFT_RUNG_ABSENT,
+		     "no type information (BTF) for its tracepoints");
+		return;
+	}
+	ring = ring_bpf__open();
+	if (!ring) {
+		rung(tracer, "io_uring", VFT_RUNG_FAILED, strerror(errno));
+		return;
+	}
+	SET_FILTER(ring, &tracer->filter);
+	bpf_program__set_autoload(ring->progs.submit_req, req);
+	bpf_program__set_autoload(ring->progs.submit_sqe, !req);
+	bpf_program__set_autoload(ring->progs.complete_scalars, complete > 3);
+	bpf_program__set_autoload(ring->progs.complete_entry, complete == 3);
+	ret = share_maps(tracer, ring->obj);
+	if (!ret)
+		ret = ring_bpf__load(ring);
+	if (!ret)
+		ret = ring_bpf__attach(ring);
+	if (ret) {
+		rung(tracer, "io_uring", VFT_RUNG_FAILED, strerror(-ret));
+		ring_bpf__destroy(ring);
+		return;
+	}
+	tracer->ring = ring;
+	rung(tracer, "io_uring", VFT_RUNG_OK, "");
+}
+
+static int quiet(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return getenv("VFERRY_LIBBPF_DEBUG") ? vfprintf(stderr, format, args) : 0;
+}
+
+int vft_tracer_open(struct vft_tracer **out, const struct vft_filter *filter,
+		    struct vferry_error *err)
+{
+	struct vft_tracer *tracer;
+	int ret = vft_may_trace(err);
+
+	if (ret)
+		return ret;
+	tracer = calloc(1, sizeof(*tracer));
+	if (!tracer)
+		return vferry_fail(err, -ENOMEM, "no memory for the tracer");
+	libbpf_set_print(quiet);
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	tracer->filter = *filter;
+	vft_kernel_open(&tracer->kernel);
+	ret = load_usdt(tracer, err);
+	if (ret) {
+		vft_tracer_close(tracer);
+		return ret;
+	}
+	tracer->usdt_rung = rung(tracer, "libvferry's probes (USDT)", VFT_RUNG_OK, "");
+	load_queue(tracer);
+	load_ring(tracer);
+	*out = tracer;
+	return 0;
+}
+
+static int attach_target(struct vft_tracer *tracer, struct vft_target *target, char *why,
+			 size_t room)
+{
+	const struct {
+		struct bpf_program *program;
+		const char *probe;
+		bool wanted;
+	} probes[] = {
+		{ tracer->usdt->progs.admin_complete, "admin_complete", tracer->filter.engine },
+		{ tracer->usdt->progs.mode, "mode", tracer->filter.engine },
+		{ tracer->usdt->progs.phase, "phase", tracer->filter.engine },
+		{ tracer->usdt->progs.owner_command, "owner_command", tracer->filter.device },
+		{ tracer->usdt->progs.owner_mode, "owner_mode", tracer->filter.device },
+	};
+	unsigned int attached = 0;
+
+	for (unsigned int i = 0; i < sizeof(probes) / sizeof(probes[0]); i++) {
+		struct bpf_link *link;
+
+		if (!probes[i].wanted || tracer->link_count == LINKS_MAX)
+			continue;
+		link = bpf_program__attach_usdt(probes[i].program, -1, target->open, "vferry",
+						probes[i].probe, NULL);
+		if (!link || libbpf_get_error(link)) {
+			int code = errno;
+
+			/* A program has the probes of what it is: engine, software owner, or both. */
+			if (code != ENOENT)
+				snprintf(why, room, "%s in %s: %s", probes[i].probe, target->name,
+					 strerror(code));
+			continue;
+		}
+		tracer->links[tracer->link_count++] = link;
+		attached++;
+	}
+	return (int)attached;
+}
+
+int vft_tracer_attach(struct vft_tracer *tracer, struct vferry_error *err)
+{
+	int found = vft_find(&tracer->finder, tracer->filter.pid), attached = 0;
+
+	if (found == -ESRCH)
+		return vferry_fail(err, found, "there is no process %d", tracer->filter.pid);
+	if (found < 0)
+		return vferry_fail(err, found, "cannot look at process %d: %s (CAP_SYS_PTRACE?)",
+				   tracer->filter.pid, strerror(-found));
+	if (!found && tracer->filter.pid && !tracer->link_count)
+		return vferry_fail(
+			err, -ENOENT,
+			"process %d has no vferry probes: neither it nor its libraries contain "
+			"libvferry",
+			tracer->filter.pid);
+	for (unsigned int i = 0; i < tracer->finder.count; i++) {
+		struct vft_target *target = &tracer->finder.targets[i];
+
+		if (!target->probes || target->failed)
+			continue;
+		if (!target->attached) {
+			int n = attach_target(tracer, target, tracer->usdt_rung->why,
+					      sizeof(tracer->usdt_rung->why));
+
+			target->attached = n > 0;
+			target->failed = n <= 0;
+		}
+		attached += target->attached;
+	}
+	return attached;
+}
+
+void vft_tracer_close(struct vft_tracer *tracer)
+{
+	if (!tracer)
+		return;
+	for (unsigned int i = 0; i < tracer->link_count; i++)
+		bpf_link__destroy(tracer->links[i]);
+	ring_bpf__destroy(tracer->ring);
+	kernel_aq_bpf__destroy(tracer->queue);
+	usdt_trace_bpf__destroy(tracer->usdt);
+	vft_kernel_close(&tracer->kernel);
+	free(tracer);
+}
+
+const struct vft_rung *vft_tracer_rungs(const struct vft_tracer *tracer, unsigned int *count)
+{
+	*count = tracer->rung_count;
+	return tracer->rungs;
+}
+
+const struct vft_finder *vft_tracer_finder(const struct vft_tracer *tracer)
+{
+	return &tracer->finder;
+}
+
+int vft_tracer_rows_fd(const struct vft_tracer *tracer)
+{
+	return bpf_map__fd(tracer->usdt->maps.rows);
+}
+
+int vft_tracer_events_fd(const struct vft_tracer *tracer)
+{
+	return bpf_map__fd(tracer->usdt->maps.events);
+}
+
+int vft_tracer_rings_fd(const struct vft_tracer *tracer)
+{
+	return tracer->ring ? bpf_map__fd(tracer->usdt->maps.rings) : -1;
+}
+
+void vft_tracer_lost(const struct vft_tracer *tracer, __u64 *lost)
+{
+	int processors = libbpf_num_possible_cpus();
+	__u64 *each = calloc((size_t)processors, sizeof(*each));
+
+	memset(lost, 0, VFT_LOSTS * sizeof(*lost));
+	for (__u32 i = 0; each && i < VFT_LOSTS; i++) {
+		if (bpf_map_lookup_elem(bpf_map__fd(tracer->usdt->maps.lost), &i, each))
+			continue;
+		for (int cpu = 0; cpu < processors; cpu++)
+			lost[i] += each[cpu];
+	}
+	free(each);
+}
+
+static void add_cost(struct bpf_object *object, __u64 *run_ns, __u64 *run_count)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, object)
+	{
+		struct bpf_prog_info info = { 0 };
+		__u32 size = sizeof(info);
+
+		if (bpf_program__fd(program) < 0 ||
+		    bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+			continue;
+		*run_ns += info.run_time_ns;
+		*run_count += info.run_cnt;
+	}
+}
+
+void vft_tracer_cost(const struct vft_tracer *tracer, __u64 *run_ns, __u64 *run_count)
+{
+	*run_ns = 0;
+	*run_count = 0;
+	add_cost(tracer->usdt->obj, run_ns, run_count);
+	if (tracer->queue)
+		add_cost(tracer->queue->obj, run_ns, run_count);
+	if (tracer->ring)
+		add_cost(tracer->ring->obj, run_ns, run_count);
+}

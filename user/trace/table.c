@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <vferry/admin.h>
+#include "trace/table.h"
+
+static int compare_keys(const struct vft_key *a, const struct vft_key *b)
+{
+	if (a->tgid != b->tgid)
+		return a->tgid < b->tgid ? -1 : 1;
+	if (a->source != b->source)
+		return a->source < b->source ? -1 : 1;
+	if (a->member != b->member)
+		return a->member < b->member ? -1 : 1;
+	return (a->opcode > b->opcode) - (a->opcode < b->opcode);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	return compare_keys(&((const struct vft_entry *)a)->key,
+			    &((const struct vft_entry *)b)->key);
+}
+
+static struct vft_entry *grow(struct vft_table *table)
+{
+	if (table->count == table->room) {
+		unsigned int room = table->room ? table->room * 2 : 16;
+		struct vft_entry *entries = realloc(table->entries, room * sizeof(*entries));
+
+		if (!entries)
+			return NULL;
+		table->entries = entries;
+		table->room = room;
+	}
+	memset(&table->entries[table->count], 0, sizeof(*table->entries));
+	return &table->entries[table->count++];
+}
+
+static void add_row(struct vft_row *sum, const struct vft_row *share)
+{
+	sum->count += share->count;
+	sum->sum_ns += share->sum_ns;
+	if (share->max_ns > sum->max_ns)
+		sum->max_ns = share->max_ns;
+	sum->wait_ns += share->wait_ns;
+	sum->device_ns += share->device_ns;
+	sum->reap_ns += share->reap_ns;
+	sum->split += share->split;
+	sum->bytes += share->bytes;
+	sum->retries += share->retries;
+	for (unsigned int i = 0; i < VFT_STATUSES; i++)
+		sum->status[i] += share->status[i];
+	for (unsigned int i = 0; i < VFT_HIST_SLOTS; i++)
+		sum->hist[i] += share->hist[i];
+}
+
+static void name_process(struct vft_entry *entry)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(entry->process, sizeof(entry->process), "?");
+	if (!entry->key.tgid)
+		return;
+	snprintf(path, sizeof(path), "/proc/%u/comm", entry->key.tgid);
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	if (fgets(entry->process, sizeof(entry->process), file))
+		entry->process[strcspn(entry->process, "\n")] = 0;
+	entry->alive = true;
+	fclose(file);
+}
+
+int vft_table_read(struct vft_table *table, int fd)
+{
+	int processors = libbpf_num_possible_cpus();
+	struct vft_key key, next, *at = NULL;
+	struct vft_row *shares;
+
+	table->count = 0;
+	if (processors <= 0)
+		return -EINVAL;
+	shares = calloc((size_t)processors, sizeof(*shares));
+	if (!shares)
+		return -ENOMEM;
+	while (!bpf_map_get_next_key(fd, at, &next)) {
+		struct vft_entry *entry;
+
+		key = next;
+		at = &key;
+		if (bpf_map_lookup_elem(fd, &key, shares))
+			continue;
+		entry = grow(table);
+		if (!entry) {
+			free(shares);
+			return -ENOMEM;
+		}
+		entry->key = key;
+		for (int cpu = 0; cpu < processors; cpu++)
+			add_row(&entry->row, &shares[cpu]);
+		name_process(entry);
+	}
+	free(shares);
+	qsort(table->entries, table->count, sizeof(*table->entries), compare_entries);
+	return 0;
+}
+
+static void subtract(struct vft_row *row, const struct vft_row *before)
+{
+	row->count -= before->count;
+	row->sum_ns -= before->sum_ns;
+	row->wait_ns -= before->wait_ns;
+	row->device_ns -= before->device_ns;
+	row->reap_ns -= before->reap_ns;
+	row->split -= before->split;
+	row->bytes -= before->bytes;
+	row->retries -= before->retries;
+	for (unsigned int i = 0; i < VFT_STATUSES; i++)
+		row->status[i] -= before->status[i];
+	for (unsigned int i = 0; i < VFT_HIST_SLOTS; i++)
+		row->hist[i] -= before->hist[i];
+}
+
+/* The kernel keeps the maximum since the start; for an interval it is the highest slot that grew. */
+static void interval_maximum(struct vft_row *row, __u64 before)
+{
+	if (row->max_ns > before)
+		return;
+	for (unsigned int i = VFT_HIST_SLOTS; i-- > 0;) {
+		if (row->hist[i]) {
+			__u64 high = vft_hist_low(i + 1) - 1;
+
+			if (high < row->max_ns)
+				row->max_ns = high;
+			return;
+		}
+	}
+}
+
+int vft_table_diff(struct vft_table *out, const struct vft_table *now,
+		   const struct vft_table *before)
+{
+	out->count = 0;
+	for (unsigned int i = 0; i < now->count; i++) {
+		const struct vft_entry *old =
+			before->count ? bsearch(&now->entries[i], before->entries, before->count,
+						sizeof(*before->entries), compare_entries)
+				      : NULL;
+		struct vft_entry *entry;
+
+		if (old && old->row.count == now->entries[i].row.count)
+			continue;
+		entry = grow(out);
+		if (!entry)
+			return -ENOMEM;
+		*entry = now->entries[i];
+		if (old) {
+			subtract(&entry->row, &old->row);
+			interval_maximum(&entry->row, old->row.max_ns);
+		}
+	}
+	return 0;
+}
+
+void vft_table_free(struct vft_table *table)
+{
+	free(table->entries);
+	*table = (struct vft_table){ 0 };
+}
+
+__u64 vft_percentile(const struct vft_row *row, double percent)
+{
+	__u64 counted = 0, rank, seen = 0;
+
+	for (unsigned int i = 0; i < VFT_HIST_SLOTS; i++)
+		counted += row->hist[i];
+	if (!counted)
+		return 0;
+	rank = (__u64)ceil((double)counted * percent / 100.0);
+	if (!rank)
+		rank = 1;
+	for (unsigned int i = 0; i < VFT_HIST_SLOTS; i++) {
+		seen += row->hist[i];
+		if (seen >= rank) {
+			__u64 middle = vft_hist_middle(i);
+
+			return middle < row->max_ns ? middle : row->max_ns;
+		}
+	}
+	return row->max_ns;
+}
+
+__u64 vft_row_errors(const struct vft_row *row)
+{
+	return row->count - row->status[VFT_OK];
+}
+
+const char *vft_status_label(unsigned int status)
+{
+	static const char *const labels[VFT_STATUSES] = {
+		[VFT_OK] = "ok",	 [VFT_ENXIO] = "enxio",	  [VFT_EAGAIN] = "eagain",
+		[VFT_ENOMEM] = "enomem", [VFT_EBUSY] = "ebusy",	  [VFT_EINVAL] = "einval",
+		[VFT_ENOSPC] = "enospc", [VFT_OTHER] = "unknown", [VFT_NONE] = "no_answer",
+	};
+
+	return status < VFT_STATUSES ? labels[status] : "unknown";
+}
+
+const char *vft_source_label(unsigned int source)
+{
+	static const char *const labels[VFT_SOURCES] = {
+		[VFT_ENGINE] = "engine",
+		[VFT_DEVICE] = "device",
+		[VFT_KERNEL] = "kernel",
+	};
+
+	return source < VFT_SOURCES ? labels[source] : "unknown";
+}
+
+const char *vft_opcode_label(unsigned int opcode, char *text, size_t room)
+{
+	const char *name = vferry_opcode_name(opcode);
+
+	if (opcode == VFT_OPCODE_OTHER)
+		return "(all others)";
+	if (strcmp(name, "unknown"))
+		return name;
+	snprintf(text, room, "opcode 0x%x", opcode);
+	return text;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The table of latencies as user space sees it: snapshots of the kernel's rows, what came between two of them, percentiles. */
+#ifndef VFT_TABLE_H
+#define VFT_TABLE_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include "bpf/events.h"
+
+struct vft_entry {
+	struct vft_key key;
+	struct vft_row row;
+	char process[VFT_COMM]; /* "?" when it has ended */
+	bool alive;
+};
+
+struct vft_table {
+	struct vft_entry *entries; /* sorted by process, source, member, opcode */
+	unsigned int count;
+	unsigned int room;
+};
+
+/** vft_table_read() - all rows of the map @fd, the processors' shares added up. */
+int vft_table_read(struct vft_table *table, int fd);
+/** vft_table_diff() - @out becomes what @now has more than @before, rows without a change left out. */
+int vft_table_diff(struct vft_table *out, const struct vft_table *now,
+		   const struct vft_table *before);
+void vft_table_free(struct vft_table *table);
+
+/**
+ * vft_percentile() - latency in nanoseconds below which @percent of the row's commands lie
+ *
+ * The middle of the histogram's slot, never above the largest value seen: within 1.6% of the true value.
+ */
+__u64 vft_percentile(const struct vft_row *row, double percent);
+/** vft_row_errors() - commands that were answered with another status than OK, or not at all. */
+__u64 vft_row_errors(const struct vft_row *row);
+
+const char *vft_status_label(unsigned int status);
+const char *vft_source_label(unsigned int source);
+/** vft_opcode_label() - name, or the number in @text. */
+const char *vft_opcode_label(unsigned int opcode, char *text, size_t room);
+
+#endif
