@@ -243,6 +243,9 @@ install: all
 	$(call msg,INSTALL,$(DESTDIR)$(PREFIX))
 	$(Q)tools/install --build $(BUILD) --root "$(DESTDIR)" --prefix "$(PREFIX)"
 
+uninstall:
+	$(Q)tools/install --uninstall --build $(BUILD) --root "$(DESTDIR)" --prefix "$(PREFIX)"
+
 clean:
 	$(Q)rm -rf $(BUILD)
 

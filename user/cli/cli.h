@@ -105,10 +105,16 @@ struct cli_example {
 	const char *line; /* what to type */
 };
 
+/** struct cli_section - a section of a manual page, as OVERHEAD or FILES */
+struct cli_section {
+	const char *title;
+	const char *const *paragraphs; /* ended by NULL */
+};
+
 /**
  * struct cli_command - one command of the table
  * @name: the word that names it
- * @group: heading in "vferry --help"; only for commands at the top; NULL hides the command
+ * @group: heading in "vferry --help"; only for commands at the top, where NULL hides the command
  * @summary: one line, lower case, no full stop
  * @synopsis: NULL: made from what follows
  * @about: paragraphs
@@ -117,7 +123,8 @@ struct cli_example {
  * @subs: commands below this one, ended by NULL; a command has @subs or @run
  * @examples: ended by a NULL line
  * @exits: CLI_X()
- * @see: other commands, ended by NULL: "admin", "ctx show"
+ * @sections: further sections of the manual page, ended by a NULL title
+ * @see: other commands at the top, ended by NULL: "admin"
  * @run: returns the exit status
  */
 struct cli_command {
@@ -131,6 +138,7 @@ struct cli_command {
 	const struct cli_command *const *subs;
 	const struct cli_example *examples;
 	uint32_t exits;
+	const struct cli_section *sections;
 	const char *const *see;
 	int (*run)(struct cli *cli);
 };

@@ -2,10 +2,14 @@
 /* The table's top: add a command here, in the order in which help shows it. */
 #include "cli/cli.h"
 
+extern const struct cli_command cli_cmd_completion;
 extern const struct cli_command cli_cmd_doctor;
+extern const struct cli_command cli_cmd_manual;
 
 static const struct cli_command *const commands[] = {
 	&cli_cmd_doctor,
+	&cli_cmd_completion,
+	&cli_cmd_manual,
 	NULL,
 };
 
