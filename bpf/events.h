@@ -53,6 +53,7 @@ struct vft_row {
 	__u64 bytes;
 	__u64 retries;
 	__u64 status[VFT_STATUSES];
+	char comm[VFT_COMM];
 	__u32 hist[VFT_HIST_SLOTS];
 };
 
@@ -60,6 +61,7 @@ enum vft_event_kind {
 	VFT_EVENT_COMMAND = 1,
 	VFT_EVENT_MODE = 2,
 	VFT_EVENT_PHASE = 3,
+	VFT_EVENT_EXEC = 4, /* a program was started: it may be one of ours */
 };
 
 struct vft_event {

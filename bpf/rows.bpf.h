@@ -11,6 +11,8 @@
 
 #define VFT_VFS 256
 
+_Static_assert(!(VFT_HIST_SLOTS & (VFT_HIST_SLOTS - 1)), "slots are masked");
+
 /* Filters and switches, fixed before loading: the verifier drops the branches not taken. */
 const volatile __u32 only_tgid = 0; /* 0: every process */
 const volatile __u32 self_tgid = 0; /* the tracer itself is never counted */
@@ -161,6 +163,8 @@ static __always_inline void account(struct vft_event *event)
 		return;
 	row = row_of(&key);
 	if (row) {
+		if (!row->count)
+			bpf_get_current_comm(row->comm, sizeof(row->comm));
 		row->count++;
 		row->sum_ns += latency;
 		if (latency > row->max_ns)
@@ -176,9 +180,10 @@ static __always_inline void account(struct vft_event *event)
 		row->retries += event->retries;
 		if (class < VFT_STATUSES)
 			row->status[class]++;
+		/* The mask says to the verifier what vft_hist_slot() has already seen to. */
 		slot = vft_hist_slot(latency);
-		if (slot < VFT_HIST_SLOTS)
-			row->hist[slot]++;
+		barrier_var(slot);
+		row->hist[slot & (VFT_HIST_SLOTS - 1)]++;
 	}
 	if (want_commands)
 		emit(event);

@@ -128,4 +128,15 @@ int phase(struct pt_regs *ctx)
 	return 0;
 }
 
+/* Tells user space to look for new program files at once. */
+SEC("raw_tp/sched_process_exec")
+int exec(void *ctx)
+{
+	struct vft_event event = { .kind = VFT_EVENT_EXEC };
+
+	if (!only_tgid)
+		emit(&event);
+	return 0;
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

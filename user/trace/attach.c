@@ -24,6 +24,7 @@ struct vft_tracer {
 	struct vft_finder finder;
 	struct bpf_link *links[LINKS_MAX];
 	unsigned int link_count;
+	bool probed; /* a program with our probes was found once */
 	struct vft_rung rungs[VFT_RUNGS_MAX];
 	unsigned int rung_count;
 	struct vft_rung *usdt_rung;
@@ -259,6 +260,9 @@ int vft_tracer_open(struct vft_tracer **out, const struct vft_filter *filter,
 		vft_tracer_close(tracer);
 		return ret;
 	}
+	tracer->links[0] = bpf_program__attach(tracer->usdt->progs.exec);
+	if (tracer->links[0] && !libbpf_get_error(tracer->links[0]))
+		tracer->link_count = 1;
 	tracer->usdt_rung = rung(tracer, "libvferry's probes (USDT)", VFT_RUNG_OK, "");
 	load_queue(tracer);
 	load_ring(tracer);
@@ -304,6 +308,28 @@ static int attach_target(struct vft_tracer *tracer, struct vft_target *target, c
 	return (int)attached;
 }
 
+/* What will probably run soon is attached to before it does, so that its first command is seen. */
+static void find_own_files(struct vft_tracer *tracer)
+{
+	static const char *const names[] = { "vferry", "vferry-owner", "vferry-standin",
+					     "libvferry.so.0", "../lib/libvferry.so.0" };
+	char self[4096], path[4200];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	if (length < 0)
+		return;
+	self[length] = 0;
+	slash = strrchr(self, '/');
+	if (!slash)
+		return;
+	slash[1] = 0;
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", self, names[i]);
+		vft_find_file(&tracer->finder, path);
+	}
+}
+
 int vft_tracer_attach(struct vft_tracer *tracer, struct vferry_error *err)
 {
 	int found = vft_find(&tracer->finder, tracer->filter.pid), attached = 0;
@@ -313,12 +339,15 @@ int vft_tracer_attach(struct vft_tracer *tracer, struct vferry_error *err)
 	if (found < 0)
 		return vferry_fail(err, found, "cannot look at process %d: %s (CAP_SYS_PTRACE?)",
 				   tracer->filter.pid, strerror(-found));
-	if (!found && tracer->filter.pid && !tracer->link_count)
+	if (!found && tracer->filter.pid && !tracer->probed)
 		return vferry_fail(
 			err, -ENOENT,
 			"process %d has no vferry probes: neither it nor its libraries contain "
 			"libvferry",
 			tracer->filter.pid);
+	tracer->probed = tracer->probed || found;
+	if (!tracer->filter.pid && tracer->finder.scan == 1)
+		find_own_files(tracer);
 	for (unsigned int i = 0; i < tracer->finder.count; i++) {
 		struct vft_target *target = &tracer->finder.targets[i];
 

@@ -35,7 +35,7 @@ static struct vft_vf *find(struct vft_modes *modes, const struct vft_event *even
 }
 
 const struct vft_vf *vft_modes_note(struct vft_modes *modes, const struct vft_event *event,
-				    __u64 *stay_ns)
+				    uint64_t *stay_ns)
 {
 	struct vft_vf *vf = find(modes, event);
 

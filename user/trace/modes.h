@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include "bpf/events.h"
 
 #define VFT_MODES	 3
@@ -33,7 +34,7 @@ struct vft_modes {
  * Return: the VF's entry; NULL without memory.
  */
 const struct vft_vf *vft_modes_note(struct vft_modes *modes, const struct vft_event *event,
-				    __u64 *stay_ns);
+				    uint64_t *stay_ns);
 void vft_modes_free(struct vft_modes *modes);
 
 #endif

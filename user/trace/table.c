@@ -2,7 +2,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,24 +57,15 @@ static void add_row(struct vft_row *sum, const struct vft_row *share)
 		sum->status[i] += share->status[i];
 	for (unsigned int i = 0; i < VFT_HIST_SLOTS; i++)
 		sum->hist[i] += share->hist[i];
+	if (!sum->comm[0])
+		memcpy(sum->comm, share->comm, sizeof(sum->comm));
 }
 
-static void name_process(struct vft_entry *entry)
+static void look_at_process(struct vft_entry *entry)
 {
-	char path[64];
-	FILE *file;
-
-	snprintf(entry->process, sizeof(entry->process), "?");
-	if (!entry->key.tgid)
-		return;
-	snprintf(path, sizeof(path), "/proc/%u/comm", entry->key.tgid);
-	file = fopen(path, "re");
-	if (!file)
-		return;
-	if (fgets(entry->process, sizeof(entry->process), file))
-		entry->process[strcspn(entry->process, "\n")] = 0;
-	entry->alive = true;
-	fclose(file);
+	snprintf(entry->process, sizeof(entry->process), "%s",
+		 entry->row.comm[0] ? entry->row.comm : "?");
+	entry->alive = entry->key.tgid && (!kill((pid_t)entry->key.tgid, 0) || errno == EPERM);
 }
 
 int vft_table_read(struct vft_table *table, int fd)
@@ -104,7 +95,7 @@ int vft_table_read(struct vft_table *table, int fd)
 		entry->key = key;
 		for (int cpu = 0; cpu < processors; cpu++)
 			add_row(&entry->row, &shares[cpu]);
-		name_process(entry);
+		look_at_process(entry);
 	}
 	free(shares);
 	qsort(table->entries, table->count, sizeof(*table->entries), compare_entries);
@@ -182,9 +173,9 @@ __u64 vft_percentile(const struct vft_row *row, double percent)
 		counted += row->hist[i];
 	if (!counted)
 		return 0;
-	rank = (__u64)ceil((double)counted * percent / 100.0);
-	if (!rank)
-		rank = 1;
+	rank = (__u64)((double)counted * percent / 100.0);
+	if ((double)rank * 100.0 < (double)counted * percent)
+		rank++;
 	for (unsigned int i = 0; i < VFT_HIST_SLOTS; i++) {
 		seen += row->hist[i];
 		if (seen >= rank) {

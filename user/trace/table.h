@@ -11,7 +11,7 @@
 struct vft_entry {
 	struct vft_key key;
 	struct vft_row row;
-	char process[VFT_COMM]; /* "?" when it has ended */
+	char process[VFT_COMM];
 	bool alive;
 };
 

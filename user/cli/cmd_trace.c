@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* vferry trace: admin-queue latency and mode transitions, live, from eBPF. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <vferry/admin.h>
+#include "cli/cli.h"
+#include "trace/trace.h"
+
+static unsigned int terminal_width(void)
+{
+	struct winsize size;
+
+	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col >= 60)
+		return size.ws_col;
+	return 80;
+}
+
+static int opcode_by_name(const char *name)
+{
+	for (unsigned int i = 0; i < 64; i++)
+		if (!strcmp(vferry_opcode_name(i), name))
+			return (int)i;
+	return -1;
+}
+
+static int fill_filter(struct cli *cli, struct vft_filter *filter)
+{
+	const struct cli_vfs *vfs = cli_vfs(cli, "vf");
+	const char *see = cli_string(cli, "see");
+
+	filter->pid = (pid_t)cli_number(cli, "pid", 0);
+	filter->by_member = cli_has(cli, "by");
+	filter->commands = cli_has(cli, "events");
+	filter->only_errors = cli_has(cli, "errors");
+	filter->min_latency_ns = cli_number(cli, "min-latency", 0);
+	filter->rows = (unsigned int)cli_number(cli, "rows", filter->by_member ? 4096 : 512);
+	filter->ring = cli_has(cli, "ring");
+	filter->engine = !see || !strcmp(see, "all") || !strcmp(see, "engine");
+	filter->device = !see || !strcmp(see, "all") || !strcmp(see, "device");
+	filter->kernel = (!see || !strcmp(see, "all") || !strcmp(see, "kernel")) && !filter->pid;
+	for (unsigned int i = 0; i < cli_count(cli, "opcode"); i++) {
+		const char *name = cli_string_at(cli, "opcode", i);
+		int opcode = opcode_by_name(name);
+
+		if (opcode < 0)
+			return cli_usage(
+				cli,
+				"--opcode %s: not one of list_query, list_use, dev_mode_get, "
+				"dev_mode_set, dev_ctx_size_get, dev_ctx_read, dev_ctx_write, "
+				"dev_ctx_fields_query, dev_ctx_discard",
+				name);
+		filter->opcode_mask |= 1ULL << opcode;
+	}
+	if (vfs && !vfs->all) {
+		filter->filter_members = true;
+		for (unsigned int i = 0; i < vfs->count; i++)
+			if (vfs->vf[i] < 256)
+				filter->member_mask[vfs->vf[i] / 64] |= 1ULL << (vfs->vf[i] % 64);
+	}
+	return 0;
+}
+
+/* As in vmstat: a bare number means seconds; 250ms works as well. */
+static int fill_interval(struct cli *cli, uint64_t *ns)
+{
+	const char *text = cli_string(cli, "INTERVAL");
+	struct vferry_error err;
+	char seconds[32];
+
+	*ns = 1000000000ULL;
+	if (!text)
+		return 0;
+	snprintf(seconds, sizeof(seconds), "%ss", text);
+	if (!cli_parse_duration(strspn(text, "0123456789.") == strlen(text) ? seconds : text,
+				10000000, 86400000000000ULL, ns, &err))
+		return 0;
+	return cli_usage(cli, "INTERVAL %s: a time between two tables, such as 1, 0.5 or 250ms",
+			 text);
+}
+
+static int run(struct cli *cli)
+{
+	struct vft_trace_opts opts = {
+		.count = cli_number(cli, "COUNT", 0),
+		.hist = cli_has(cli, "hist"),
+		.split = cli_verbose(cli) > 0,
+		.metrics = cli_string(cli, "metrics"),
+		.json = cli_json(cli),
+		.width = terminal_width(),
+		.out = stdout,
+	};
+	struct vferry_error err = { 0 };
+	int signals, ret;
+	sigset_t set;
+
+	ret = fill_interval(cli, &opts.interval_ns);
+	if (!ret)
+		ret = fill_filter(cli, &opts.filter);
+	if (ret)
+		return ret;
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0) {
+		vferry_fail(&err, -errno, "signalfd: %s", strerror(errno));
+		return cli_fail(cli, &err);
+	}
+	ret = vft_trace(&opts, signals, &err);
+	close(signals);
+	return ret ? cli_fail(cli, &err) : CLI_DONE;
+}
+
+static const char *const about[] = {
+	"Attaches to every process that uses libvferry, to software owner devices and, where the kernel has one, to the kernel's own admin queue "
+	"(PF on virtio_pci), and shows every interval, for each admin command: count, rate, errors by status, the 50th, 90th and 99th percentile "
+	"and the largest latency; and each mode transition as it happens. Latency is from the hand-over of a command to the reaping of its answer. "
+	"Ctrl-C ends it with a summary.",
+	"Lines of source 'engine' are what libvferry saw, those of 'device' what a software owner device says of itself, those of 'kernel' the "
+	"kernel's own admin queue. Which probes work on this kernel stands in the first lines; what was lost stands in every table.",
+	"Programs are found by the files that they have mapped, so that a binary without debug information, one replaced on disk or one in another "
+	"mount namespace is traced as well. New ones are looked for four times a second: the first commands of a program file never seen before can "
+	"be missed, those of a known one are not.",
+	"OVERHEAD. Nothing attached: a probe is one test of a 16-bit counter in memory. Attached: each admin command of a traced process costs one trap "
+	"into the kernel (0.3 to 0.8 microseconds; more inside virtual machines) and the program's own run time; a chunk of context is one command. The "
+	"traps are paid by every process that runs the same file, also with --pid and with every filter, since filters are applied in the kernel after the trap. "
+	"A row of the table takes 4.2 KiB on each processor: 512 rows by default, 4096 with --by vf, that is 17 MiB of kernel memory a "
+	"processor; 250 VFs with all nine commands are 2250 rows, 9.5 MiB a processor. --ring looks at each io_uring operation of the whole machine: some hundred "
+	"nanoseconds each. --events writes a line for each command, which costs more than all the rest. With --events at more commands a second than the reader "
+	"takes, events are lost and counted; the table loses nothing.",
+	NULL,
+};
+
+static const struct cli_option positionals[] = {
+	{ .name = "INTERVAL",
+	  .type = CLI_STRING,
+	  .flags = CLI_OPTIONAL,
+	  .help = "seconds between two tables (1), or a time such as 250ms" },
+	{ .name = "COUNT",
+	  .type = CLI_NUMBER,
+	  .flags = CLI_OPTIONAL,
+	  .help = "tables to show; then the summary" },
+	CLI_END,
+};
+
+static const struct cli_option options[] = {
+	{ .name = "pid",
+	  .letter = 'p',
+	  .type = CLI_NUMBER,
+	  .arg = "PID",
+	  .min = 1,
+	  .max = 4194304,
+	  .help = "only this process, until it ends" },
+	{ .name = "by", .type = CLI_CHOICE, .choices = "vf", .help = "a row for each VF" },
+	{ .name = "vf", .type = CLI_VFS, .help = "only commands to these VFs" },
+	{ .name = "opcode",
+	  .type = CLI_STRING,
+	  .arg = "NAME",
+	  .flags = CLI_REPEAT,
+	  .help = "only this command; may be given more than once" },
+	{ .name = "min-latency",
+	  .type = CLI_DURATION,
+	  .help = "only commands that took at least this long" },
+	{ .name = "errors", .help = "only commands that were not answered with OK" },
+	{ .name = "hist", .help = "a histogram under each row" },
+	{ .name = "events", .letter = 'e', .help = "a line for each command and phase" },
+	{ .name = "metrics",
+	  .type = CLI_FILE,
+	  .help = "keep a Prometheus text file, written atomically every interval" },
+	{ .name = "see",
+	  .type = CLI_CHOICE,
+	  .choices = "all|engine|device|kernel",
+	  .help = "whose view to take (all)" },
+	{ .name = "ring",
+	  .help = "count io_uring operations of traced processes, and those punted to io-wq" },
+	{ .name = "rows",
+	  .type = CLI_NUMBER,
+	  .min = 16,
+	  .max = 65536,
+	  .help = "places in the table; what finds none is counted together" },
+	CLI_END,
+};
+
+static const struct cli_example examples[] = {
+	{ "everything, every second, until Ctrl-C", "sudo vferry trace" },
+	{ "each VF of one migration, as JSON lines",
+	  "sudo vferry trace --pid 4711 --by vf -o json" },
+	{ "what was slow or failed, a line each", "sudo vferry trace --events --min-latency 1ms" },
+	{ .line = NULL },
+};
+
+static const char *const see[] = { "doctor", "send", NULL };
+
+const struct cli_command cli_cmd_trace = {
+	.name = "trace",
+	.group = CLI_GROUP_WATCH,
+	.summary = "admin-queue latency and mode transitions, live",
+	.about = about,
+	.positionals = positionals,
+	.options = options,
+	.examples = examples,
+	.exits = CLI_X_FAILED | CLI_X(CLI_PERMISSION) | CLI_X(CLI_UNSUPPORTED),
+	.see = see,
+	.run = run,
+};
