@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What source and destination say to each other: frame types and their bodies (design/handoff.md, "Messages, in order"). */
+#ifndef VF_MESSAGES_H
+#define VF_MESSAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <vferry/error.h>
+#include <vferry/phase.h>
+
+/* X(NAME, number) */
+#define VF_FRAMES(X)   \
+	X(OFFER, 1)    \
+	X(ACCEPT, 2)   \
+	X(REFUSE, 3)   \
+	X(CONTEXT, 4)  \
+	X(END, 5)      \
+	X(STAGED, 6)   \
+	X(LOADED, 7)   \
+	X(RELEASE, 8)  \
+	X(ACTIVE, 9)   \
+	X(REFUSED, 10) \
+	X(DONE, 11)    \
+	X(ABORT, 12)   \
+	X(QUERY, 13)   \
+	X(STATE, 14)
+
+enum vf_frame_type {
+#define X(name, number) VF_FRAME_##name = number,
+	VF_FRAMES(X)
+#undef X
+};
+
+static inline const char *vf_frame_name(unsigned int type)
+{
+	switch (type) {
+#define X(name, number)    \
+	case number:       \
+		return #name;
+		VF_FRAMES(X)
+#undef X
+	}
+	return "unknown";
+}
+
+#define VF_ID_BYTES	  16
+#define VF_MESSAGE_BYTES  48
+#define VF_OFFER_BYTES	  (256u << 10) /* largest OFFER */
+#define VF_WORDS_BYTES	  4096u	       /* largest REFUSE, REFUSED, ABORT */
+#define VF_LANES_MAX	  255
+#define VF_END_FINAL	  0x1 /* END of the last image: all that follows is LOADED */
+#define VF_END_NOTHING	  0x2 /* the pass had no bytes */
+
+/**
+ * struct vf_message - body of the small frames: ACCEPT, END, STAGED, LOADED, RELEASE, ACTIVE, DONE, QUERY, STATE
+ * @id: of this VF's migration
+ * @state: the sender's state
+ * @flags: VF_END_*
+ * @pass: END, STAGED: number of the image, from 0
+ * @bytes: END: of this pass; STAGED, LOADED: staged so far; ACCEPT: largest chunk that the destination takes
+ * @ns: ACTIVE: from RELEASE to the device's OK; LOADED: from the last byte to the device's answer
+ */
+struct vf_message {
+	uint8_t id[VF_ID_BYTES];
+	uint32_t state;
+	uint32_t flags;
+	uint32_t pass;
+	uint64_t bytes;
+	uint64_t ns;
+};
+
+/** vf_message_pack() - into VF_MESSAGE_BYTES bytes. */
+void vf_message_pack(uint8_t *body, const struct vf_message *message);
+/** vf_message_parse() - -EBADMSG for a wrong length, unknown states or flags. */
+int vf_message_parse(struct vf_message *message, const void *body, size_t length,
+		     struct vferry_error *err);
+
+/** struct vf_words - REFUSE, REFUSED, ABORT: why */
+struct vf_words {
+	uint8_t id[VF_ID_BYTES];
+	int code; /* negative errno */
+	char text[480];
+};
+
+/** vf_words_pack() - JSON into @body of @room bytes; its length, or -ENOSPC. */
+int vf_words_pack(char *body, size_t room, const struct vf_words *words);
+/** vf_words_parse() - control characters of a hostile peer become '?'. */
+int vf_words_parse(struct vf_words *words, const void *body, size_t length,
+		   struct vferry_error *err);
+
+/** vf_frame_room() - the largest body that @type may have; 0 for an unknown type. CONTEXT is bounded by the slot instead. */
+uint32_t vf_frame_room(unsigned int type);
+
+/* ids as text: 32 hex digits */
+#define VF_ID_TEXT 33
+void vf_id_text(char text[VF_ID_TEXT], const uint8_t id[VF_ID_BYTES]);
+int vf_id_parse(uint8_t id[VF_ID_BYTES], const char *text);
+int vf_id_new(uint8_t id[VF_ID_BYTES]);
+
+/* hex for JSON */
+void vf_hex(char *text, const void *bytes, size_t count); /* 2 * count + 1 */
+int vf_unhex(void *bytes, size_t room, const char *text); /* count, or -EINVAL */
+
+#endif

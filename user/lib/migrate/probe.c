@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+#include "migrate/probe.h"
+
+#define IMAGE_BOUND (1ULL << 40)
+#define FIELDS_MAX  (1u << 24)
+
+static void finish(struct vf_probe *probe, int error)
+{
+	if (probe->slot)
+		vf_arena_put(probe->arena, probe->slot);
+	probe->slot = NULL;
+	vferry_ctx_walker_free(probe->walker);
+	probe->walker = NULL;
+	probe->running = false;
+	probe->done(probe->arg, error, &probe->why);
+}
+
+static void call(struct vf_probe *probe, uint16_t opcode, void (*done)(struct vferry_cmd *cmd))
+{
+	probe->cmd = (struct vferry_cmd){
+		.opcode = opcode,
+		.group_type = VFERRY_GROUP_SRIOV,
+		.member = probe->vf,
+		.done = done,
+		.arg = probe,
+	};
+}
+
+/* True when the device answered OK; otherwise the probe is over. */
+static bool is_ok(struct vf_probe *probe)
+{
+	const struct vferry_cmd *cmd = &probe->cmd;
+	const char *name = vferry_opcode_name(cmd->opcode);
+	int error = cmd->error;
+
+	if (error == -ETIMEDOUT && cmd->opcode == VFERRY_CMD_DEV_CTX_READ)
+		probe->slot = NULL; /* the device may still write there */
+	if (error) {
+		vferry_fail(&probe->why, error, "%s: %s", name,
+			    error == -ETIMEDOUT ? "not answered in time" :
+			    cmd->why		? cmd->why :
+						  strerror(-error));
+	} else if (cmd->status != VFERRY_STATUS_OK) {
+		probe->status = cmd->status;
+		probe->qualifier = cmd->qualifier;
+		error = vferry_fail(&probe->why, -EREMOTEIO,
+				    "the device answered %s with %s (%u), qualifier %s (%u)", name,
+				    vferry_status_name(cmd->status), cmd->status,
+				    vferry_qualifier_name(cmd->qualifier), cmd->qualifier);
+	}
+	if (error)
+		finish(probe, error);
+	return !error;
+}
+
+/* --- what the fields say --- */
+
+static void field_over(struct vf_probe *probe, const struct vferry_ctx_event *event)
+{
+	struct vf_description *about = probe->about;
+	const uint8_t *value = probe->value;
+	uint32_t count = probe->value_bytes;
+
+	switch (event->type) {
+	case VFERRY_CTX_DEV_FEATURES:
+		if (count <= sizeof(about->features)) {
+			memcpy(about->features, value, count);
+			about->features_bytes = count;
+		}
+		break;
+	case VFERRY_CTX_PCI_COMMON_CFG: {
+		struct vferry_ctx_pci_common_cfg common;
+
+		if (count < sizeof(common))
+			break;
+		memcpy(&common, value, sizeof(common));
+		about->num_queues = le16toh(common.num_queues);
+		about->has_common = true;
+		break;
+	}
+	case VFERRY_CTX_DEVICE_STATUS:
+		if (count < 1)
+			break;
+		about->device_status = value[0];
+		about->has_status = true;
+		break;
+	case VFERRY_CTX_VQ_CFG: {
+		struct vferry_ctx_vq_cfg queue;
+
+		if (count < sizeof(queue) || event->index >= VF_QUEUES_MAX)
+			break;
+		memcpy(&queue, value, sizeof(queue));
+		about->queue_size[event->index] = le16toh(queue.queue_size);
+		if (event->index >= about->queue_count)
+			about->queue_count = event->index + 1;
+		break;
+	}
+	case VFERRY_CTX_DEVICE_CFG:
+		if (count <= sizeof(about->config)) {
+			memcpy(about->config, value, count);
+			about->config_bytes = count;
+		}
+		break;
+	}
+}
+
+static int on_event(void *arg, const struct vferry_ctx_event *event)
+{
+	struct vf_probe *probe = arg;
+
+	switch (event->kind) {
+	case VFERRY_CTX_IMAGE_BEGIN:
+		break;
+	case VFERRY_CTX_FIELD_BEGIN:
+		probe->value_bytes = 0;
+		break;
+	case VFERRY_CTX_VALUE:
+		if (event->length <= sizeof(probe->value) &&
+		    event->count <= sizeof(probe->value) - probe->value_bytes) {
+			memcpy(probe->value + probe->value_bytes, event->bytes, event->count);
+			probe->value_bytes += (uint32_t)event->count;
+		}
+		break;
+	case VFERRY_CTX_FIELD_END:
+		if (event->length == probe->value_bytes)
+			field_over(probe, event);
+		break;
+	case VFERRY_CTX_IMAGE_END:
+		probe->image_over = true;
+		break;
+	}
+	return 0;
+}
+
+static bool supports(const struct vf_description *about, uint16_t type)
+{
+	for (uint32_t i = 0; i < about->field_count; i++)
+		if (about->fields[i].type == type)
+			return true;
+	return false;
+}
+
+/* All that can be compared has been told: the rest of the image need not be read. */
+static bool knows_enough(const struct vf_probe *probe)
+{
+	const struct vf_description *about = probe->about;
+
+	if (probe->image_over)
+		return true;
+	if (!about->has_status || !about->has_common || !about->features_bytes)
+		return false;
+	if (!about->config_bytes && supports(about, VFERRY_CTX_DEVICE_CFG))
+		return false;
+	return !supports(about, VFERRY_CTX_VQ_CFG) || about->queue_count >= about->num_queues;
+}
+
+/* --- the commands, one after the other --- */
+
+static void read_next(struct vf_probe *probe);
+
+static void size_freeze_got(struct vferry_cmd *cmd)
+{
+	struct vf_probe *probe = cmd->arg;
+	uint64_t size;
+
+	if (!is_ok(probe))
+		return;
+	memcpy(&size, cmd->answer, sizeof(size));
+	probe->about->size_freeze = le64toh(size);
+	finish(probe, 0);
+}
+
+static void ask_size(struct vf_probe *probe, uint8_t freeze, void (*done)(struct vferry_cmd *cmd))
+{
+	call(probe, VFERRY_CMD_DEV_CTX_SIZE_GET, done);
+	probe->cmd.inline_data[0] = freeze;
+	probe->cmd.inline_length = 1;
+	probe->cmd.result_room = sizeof(struct vferry_admin_size_result);
+	vf_admin_submit(probe->admin, &probe->cmd);
+}
+
+static void size_now_got(struct vferry_cmd *cmd)
+{
+	struct vf_probe *probe = cmd->arg;
+	uint64_t size;
+
+	if (!is_ok(probe))
+		return;
+	memcpy(&size, cmd->answer, sizeof(size));
+	probe->about->size_now = le64toh(size);
+	ask_size(probe, 1, size_freeze_got);
+}
+
+static void discarded_again(struct vferry_cmd *cmd)
+{
+	struct vf_probe *probe = cmd->arg;
+
+	if (!is_ok(probe))
+		return;
+	vf_arena_put(probe->arena, probe->slot);
+	probe->slot = NULL;
+	ask_size(probe, 0, size_now_got);
+}
+
+static void discard(struct vf_probe *probe, void (*done)(struct vferry_cmd *cmd))
+{
+	call(probe, VFERRY_CMD_DEV_CTX_DISCARD, done);
+	vf_admin_submit(probe->admin, &probe->cmd);
+}
+
+static void chunk_got(struct vferry_cmd *cmd)
+{
+	struct vf_probe *probe = cmd->arg;
+	uint32_t length;
+	int ret;
+
+	if (!is_ok(probe))
+		return;
+	memcpy(&length, cmd->output, sizeof(length));
+	length = le32toh(length);
+	if (length > probe->slot->bytes || cmd->used < length) {
+		finish(probe,
+		       vferry_fail(&probe->why, -EPROTO,
+				   "dev_ctx_read: context_len %u, %u bytes written, room %u: the "
+				   "answer contradicts itself",
+				   length, cmd->used, probe->slot->bytes));
+		return;
+	}
+	if (!length) {
+		if (vferry_ctx_walk_open(probe->walker) ||
+		    !vferry_ctx_walk_images(probe->walker)) {
+			finish(probe, vferry_fail(&probe->why, -EBADMSG,
+						  "the context ended after %llu bytes, inside an image",
+						  (unsigned long long)vferry_ctx_walk_offset(
+							  probe->walker)));
+			return;
+		}
+		discard(probe, discarded_again);
+		return;
+	}
+	ret = vferry_ctx_walk(probe->walker, probe->slot->memory, length, &probe->why);
+	if (ret) {
+		finish(probe, ret);
+		return;
+	}
+	if (knows_enough(probe))
+		discard(probe, discarded_again);
+	else
+		read_next(probe);
+}
+
+static void read_next(struct vf_probe *probe)
+{
+	call(probe, VFERRY_CMD_DEV_CTX_READ, chunk_got);
+	probe->sg = (struct vferry_sg){ .iova = probe->slot->iova, .length = probe->slot->bytes };
+	probe->cmd.result = &probe->sg;
+	probe->cmd.result_count = 1;
+	vf_admin_submit(probe->admin, &probe->cmd);
+}
+
+static void discarded(struct vferry_cmd *cmd)
+{
+	struct vf_probe *probe = cmd->arg;
+
+	if (is_ok(probe))
+		read_next(probe);
+}
+
+static void fields_got(struct vferry_cmd *cmd)
+{
+	struct vf_probe *probe = cmd->arg;
+	struct vf_description *about = probe->about;
+	const uint8_t *at = cmd->answer;
+
+	if (!is_ok(probe))
+		return;
+	about->field_count = cmd->used / sizeof(struct vferry_admin_field);
+	if (about->field_count > VF_FIELDS_MAX)
+		about->field_count = VF_FIELDS_MAX;
+	for (uint32_t i = 0; i < about->field_count; i++, at += sizeof(struct vferry_admin_field)) {
+		struct vferry_admin_field field;
+
+		memcpy(&field, at, sizeof(field));
+		about->fields[i].type = le16toh(field.type);
+		about->fields[i].length = le64toh(field.length);
+	}
+	discard(probe, discarded);
+}
+
+static void mode_got(struct vferry_cmd *cmd)
+{
+	struct vf_probe *probe = cmd->arg;
+
+	if (!is_ok(probe))
+		return;
+	probe->about->mode = *(const uint8_t *)cmd->answer;
+	if (probe->about->mode > VFERRY_MODE_FREEZE) {
+		finish(probe, vferry_fail(&probe->why, -EPROTO,
+					  "dev_mode_get: the device is in mode %u, which is none",
+					  probe->about->mode));
+		return;
+	}
+	call(probe, VFERRY_CMD_DEV_CTX_FIELDS_QUERY, fields_got);
+	probe->cmd.result_room = VF_FIELDS_MAX * sizeof(struct vferry_admin_field);
+	vf_admin_submit(probe->admin, &probe->cmd);
+}
+
+static void begin(struct vf_probe *probe);
+
+static void try_again(struct vf_timer *timer)
+{
+	begin((struct vf_probe *)((char *)timer - offsetof(struct vf_probe, retry)));
+}
+
+static void begin(struct vf_probe *probe)
+{
+	probe->slot = vf_arena_get(probe->arena);
+	if (!probe->slot) { /* other VFs' probes hold them, for a moment */
+		probe->retry.fn = try_again;
+		vf_timer_set(probe->admin->ring, &probe->retry, vf_now_ns() + 1000000);
+		return;
+	}
+	call(probe, VFERRY_CMD_DEV_MODE_GET, mode_got);
+	probe->cmd.result_room = 1;
+	vf_admin_submit(probe->admin, &probe->cmd);
+}
+
+void vf_probe_start(struct vf_probe *probe, struct vf_admin *admin, struct vf_arena *arena,
+		    uint16_t vf, struct vf_description *about,
+		    void (*done)(void *arg, int error, const struct vferry_error *why), void *arg)
+{
+	const struct vferry_ctx_walk_opts opts = {
+		.image_bound = IMAGE_BOUND,
+		.fields_max = FIELDS_MAX,
+		.event = on_event,
+		.arg = probe,
+	};
+
+	memset(probe, 0, sizeof(*probe));
+	memset(about, 0, sizeof(*about));
+	probe->admin = admin;
+	probe->arena = arena;
+	probe->vf = vf;
+	probe->about = about;
+	probe->done = done;
+	probe->arg = arg;
+	probe->running = true;
+	probe->walker = vferry_ctx_walker_new(&opts);
+	if (!probe->walker) {
+		finish(probe, vferry_fail(&probe->why, -ENOMEM, "no memory to read VF %u", vf));
+		return;
+	}
+	begin(probe);
+}
