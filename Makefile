@@ -79,7 +79,7 @@ standin_obj := $(call obj,$(standin_src))
 bench_obj := $(call obj,$(bench_src))
 skeletons := $(patsubst bpf/%.bpf.c,$(BUILD)/gen/bpf/%.skel.h,$(bpf_src))
 
-programs := $(if $(cli_src),$(BUILD)/vferry) $(if $(owner_src),$(BUILD)/vferry-owner) \
+programs := $(if $(cli_src),$(BUILD)/vferry) $(if $(wildcard tools/owner/main.c),$(BUILD)/vferry-owner) \
 	$(if $(standin_src),$(BUILD)/vferry-standin) $(if $(bench_src),$(BUILD)/vferry-bench)
 libraries := $(BUILD)/libvferry.a $(BUILD)/libvferry.so.$(SOVERSION) $(BUILD)/libvferry.pc
 unit_bin := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(unit_src) $(unit_owner_src))

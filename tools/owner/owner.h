@@ -121,9 +121,15 @@ void fn_reset(struct function *fn);
 
 /* ====================== offered by the administration room ====================== */
 
-int admin_new(struct owner *owner,
-	      struct vferry_error *err); /* makes owner->admin and each VF's fn->admin */
+/** admin_new() - makes owner->admin and each VF's fn->admin; queues, features and device_cfg of the VFs are there already. */
+int admin_new(struct owner *owner, struct vferry_error *err);
 void admin_free(struct owner *owner);
+
+/** faults_add() - one --fault @spec into owner->faults (opts.seed is set); the words name the part that is wrong. */
+int faults_add(struct owner *owner, const char *spec, struct vferry_error *err);
+/** faults_help() - the syntax of --fault for --help, several lines. */
+const char *faults_help(void);
+void faults_free(struct owner *owner);
 
 /** admin_changed() - key (type, index) of a VF's context has changed; called by the function room at each mutation of struct function. */
 void admin_changed(struct function *fn, uint16_t type, uint32_t index);
