@@ -37,7 +37,7 @@ int vf_bus_write(struct vf_bus *bus, unsigned int region, uint64_t offset, const
 /** vf_bus_map() - map a part of a region where the device offers that; -EOPNOTSUPP where not. *@fd and *@fd_offset (may be NULL) let another process map the same. */
 int vf_bus_map(struct vf_bus *bus, unsigned int region, uint64_t offset, uint64_t size,
 	       void **memory, int *fd, uint64_t *fd_offset);
-/** vf_bus_ioeventfd() - an eventfd (the caller's to close) whose signal is a write of @width bytes at @offset; -EOPNOTSUPP where not offered. *@datamatch: the signal stands for a write of *@data only. */
+/** vf_bus_ioeventfd() - an eventfd (the caller's to close) whose signal is a write of @width bytes at @offset; -EOPNOTSUPP where not offered. */
 int vf_bus_ioeventfd(struct vf_bus *bus, unsigned int region, uint64_t offset, uint32_t width,
 		     int *fd);
 /** vf_bus_dma_map() - @size bytes of @fd from @offset become visible to the device at @iova. */
@@ -50,6 +50,9 @@ int vf_bus_irqs(struct vf_bus *bus);
 int vf_bus_set_irqs(struct vf_bus *bus, const int *eventfds, unsigned int count,
 		    struct vferry_error *err);
 int vf_bus_reset(struct vf_bus *bus, struct vferry_error *err);
+/** vf_bus_vfs(), vf_bus_set_vfs() - VFs by the host's hand (sysfs); -EOPNOTSUPP: the SR-IOV capability in configuration space is the way. */
+int vf_bus_vfs(struct vf_bus *bus, uint16_t *total, uint16_t *enabled, struct vferry_error *err);
+int vf_bus_set_vfs(struct vf_bus *bus, uint16_t count, struct vferry_error *err);
 /** vf_bus_fd() - a descriptor that becomes readable (HUP) when the device is gone; -1 when there is none. */
 int vf_bus_fd(const struct vf_bus *bus);
 bool vf_bus_gone(struct vf_bus *bus);

@@ -10,7 +10,9 @@ struct vf_ring {
 	struct io_uring uring;
 	struct vf_timers timers;
 	struct vf_ring_stats stats;
-	uint32_t under_way; /* operations with completions due */
+	struct vf_hook *hooks;
+	struct vf_hook *next_hook; /* where run_hooks() goes on; vf_ring_unhook() keeps it valid */
+	uint32_t under_way;	   /* operations with completions due */
 };
 
 uint64_t vf_now_ns(void)
@@ -189,6 +191,37 @@ static int run_timers(struct vf_ring *ring)
 	return calls;
 }
 
+void vf_ring_hook(struct vf_ring *ring, struct vf_hook *hook)
+{
+	hook->next = ring->hooks;
+	ring->hooks = hook;
+}
+
+void vf_ring_unhook(struct vf_ring *ring, struct vf_hook *hook)
+{
+	for (struct vf_hook **at = &ring->hooks; *at; at = &(*at)->next) {
+		if (*at != hook)
+			continue;
+		*at = hook->next;
+		if (ring->next_hook == hook)
+			ring->next_hook = hook->next;
+		return;
+	}
+}
+
+static int run_hooks(struct vf_ring *ring)
+{
+	struct vf_hook *hook = ring->hooks;
+	int calls = 0;
+
+	while (hook) {
+		ring->next_hook = hook->next;
+		calls += hook->fn(hook);
+		hook = ring->next_hook;
+	}
+	return calls;
+}
+
 static int wait_for_one(struct vf_ring *ring, uint64_t until_ns)
 {
 	struct io_uring_cqe *cqe = NULL;
@@ -212,17 +245,19 @@ static int wait_for_one(struct vf_ring *ring, uint64_t until_ns)
 
 int vf_ring_turn(struct vf_ring *ring, uint64_t deadline_ns)
 {
+	int calls = run_hooks(ring);
 	uint64_t until = vf_timers_next(&ring->timers);
-	int ret, calls;
+	int ret;
 
 	if (deadline_ns < until)
 		until = deadline_ns;
-	if (io_uring_cq_ready(&ring->uring))
+	if (calls || io_uring_cq_ready(&ring->uring))
 		until = 0;
 	ret = wait_for_one(ring, until);
 	if (ret < 0 && ret != -ETIME && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
 		return ret;
-	calls = reap(ring) + run_timers(ring);
+	calls += reap(ring);
+	calls += run_timers(ring);
 	if (!calls && ret == -EINTR)
 		return -EINTR;
 	return calls;

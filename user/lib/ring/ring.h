@@ -90,9 +90,23 @@ void vf_ring_cancel(struct vf_ring *ring, struct vf_op *op);
  * @ring: the ring
  * @deadline_ns: wait no longer than this (CLOCK_MONOTONIC; 0: do not wait; UINT64_MAX: until something happens)
  *
- * Return: number of callbacks run; 0 when the deadline came first; -EINTR when a signal did; -errno.
+ * Return: number of callbacks run, timers and hooks included; 0 when the deadline came first; -EINTR when a signal did; -errno.
  */
 int vf_ring_turn(struct vf_ring *ring, uint64_t deadline_ns);
+
+/**
+ * struct vf_hook - called at the start of each vf_ring_turn(), before it submits and waits; embedded in its owner
+ * @fn: what one doorbell or one flag is enough for at the end of a turn belongs here. Returns how many callbacks it
+ *	ran: when any, the turn does not wait
+ */
+struct vf_hook {
+	int (*fn)(struct vf_hook *hook);
+	struct vf_hook *next;
+};
+
+void vf_ring_hook(struct vf_ring *ring, struct vf_hook *hook);
+/** vf_ring_unhook() - also from within a hook. */
+void vf_ring_unhook(struct vf_ring *ring, struct vf_hook *hook);
 
 /** vf_timer_set() - set or move a timer. */
 void vf_timer_set(struct vf_ring *ring, struct vf_timer *timer, uint64_t at_ns);
