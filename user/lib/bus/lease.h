@@ -45,6 +45,15 @@ enum vf_doorbell {
 };
 
 /*
+ * Command memory of one command, from lease->commands_offset on: device-readable header and small data, device-writable
+ * header and small result, indirect table.
+ */
+#define VF_COMMAND_BYTES    5120
+#define VF_COMMAND_WRITABLE 128
+#define VF_COMMAND_TABLE    4352
+#define VF_COMMAND_RUNS	    48 /* entries of the table */
+
+/*
  * Queue memory, one memfd for each admin queue, made and mapped for DMA by whoever holds the bus:
  * desc table, avail ring, used ring and then command memory for headers, small data and small results.
  * The offsets are within this memory.
