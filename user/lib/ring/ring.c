@@ -132,6 +132,12 @@ struct io_uring_sqe *vf_ring_sqe(struct vf_ring *ring, struct vf_op *op)
 	return sqe;
 }
 
+void vf_ring_reserve(struct vf_ring *ring, unsigned int count)
+{
+	while (io_uring_sq_space_left(&ring->uring) < count)
+		vf_ring_flush(ring);
+}
+
 int vf_ring_flush(struct vf_ring *ring)
 {
 	int ret = io_uring_submit(&ring->uring);

@@ -79,6 +79,12 @@ const struct vf_ring_stats *vf_ring_stats(const struct vf_ring *ring);
  */
 struct io_uring_sqe *vf_ring_sqe(struct vf_ring *ring, struct vf_op *op);
 
+/**
+ * vf_ring_reserve() - make sure that the next @count entries go to the kernel together: a link (IOSQE_IO_LINK) ends
+ * where a submission ends. @count is far below the ring's size.
+ */
+void vf_ring_reserve(struct vf_ring *ring, unsigned int count);
+
 /** vf_ring_flush() - submit now what was prepared, without waiting. */
 int vf_ring_flush(struct vf_ring *ring);
 

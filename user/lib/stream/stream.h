@@ -54,8 +54,11 @@ struct vf_peer_opts {
  * @out: descriptor to write to, -1 when it leads in only
  * @socket: recv/send may be used (and then SEND_ZC where it pays)
  * @one_way: a file or a pipe: nobody answers
- * @child: pid of an exec: peer, 0 otherwise
+ * @child: pid of an exec: peer until it was reaped, 0 otherwise
+ * @status: its exit status once it was reaped, -1 when a signal ended it; 0 otherwise
  * @name: for messages
+ *
+ * in and out may be the same descriptor, and are then closed once.
  */
 struct vf_link {
 	int in;
@@ -63,6 +66,7 @@ struct vf_link {
 	bool socket;
 	bool one_way;
 	int child;
+	int status;
 	char name[128];
 };
 
@@ -81,7 +85,17 @@ void vf_peer_accept_link(struct vf_peer *peer, int fd, struct vf_link *link);
 /** vf_peer_open_in() - the receiver's side of exec:, fd:, file: and -. */
 int vf_peer_open_in(struct vf_peer *peer, const struct vf_peer_opts *opts, struct vf_link *link,
 		    struct vferry_error *err);
-/** vf_link_close() - closes; for exec: waits up to @timeout_ns for the child and gives its exit status (-1: killed or none). */
+/** vf_peer_discard() - unlink the file that vf_peer_connect() created, after a failure. */
+void vf_peer_discard(struct vf_peer *peer);
+/** vf_link_sync() - a file: what was written is on its disk. Nothing for other links. */
+int vf_link_sync(const struct vf_link *link, struct vferry_error *err);
+/** vf_link_explain() - after an end or error: when an exec: child has gone (it gets a moment for it), add its exit status to the words. */
+void vf_link_explain(struct vf_link *link, struct vferry_error *err);
+/**
+ * vf_link_close() - closes; for exec: waits up to @timeout_ns for the child, then ends it
+ *
+ * Return: the child's exit status; -1 when a signal ended it; 0 when there is none.
+ */
 int vf_link_close(struct vf_link *link, uint64_t timeout_ns);
 
 /* --- the stream on a link --- */
@@ -99,17 +113,26 @@ struct vf_tx {
 	struct iovec parts[VF_FRAME_PARTS_MAX];
 	unsigned int count;
 	void (*done)(struct vf_tx *tx, int error);
-	struct vf_tx *next;	   /* the stream's own */
-	struct vf_frame_wire wire; /* the stream's own */
+	/* the stream's own: */
+	struct vf_tx *next;
+	struct vf_frame_wire wire;
+	unsigned int holds; /* sends under way that still read its memory */
+	bool checked;	    /* wire is filled in */
+	bool sent;	    /* every byte was handed to the kernel */
+	int error;
 };
 
 /**
- * struct vf_stream_events - what a stream tells its owner; all called from vf_ring_turn()
+ * struct vf_stream_events - what a stream tells its owner; all called from vf_ring_turn(), @room from vf_stream_resume() too
  * @room: memory for the payload of @frame, @frame->length bytes (never called for 0). Return it, or NULL: the stream
  *	  pauses until vf_stream_resume() and asks again
- * @frame: a frame is complete and its checks agree; @payload is what @room gave
+ * @frame: a frame is complete and its checks agree; @payload is what @room gave (NULL for a length of 0)
  * @broken: the stream ended: 0 at an orderly end between frames, -EBADMSG for a frame that is wrong (the words say what and at
- *	    which byte), -ECONNRESET, -EIO, … Called once; frames still queued are done with the same error
+ *	    which byte), -ECONNRESET, -EIO, … Called once, when no memory given by @room or vf_stream_send() is in use any
+ *	    more; frames still queued were done before, with the same error (-ECONNRESET after an orderly end)
+ *
+ * Each of them, and @done of a frame, may call any function of the stream, vf_stream_free() too. Frames may be done in
+ * another order than they were sent in: a later one by copy may overtake an earlier one by SEND_ZC.
  */
 struct vf_stream_events {
 	void *(*room)(void *arg, const struct vf_frame *frame);
@@ -127,11 +150,22 @@ struct vf_stream_stats {
 	uint64_t plain_sends;
 };
 
+/**
+ * vf_stream_new() - begin to receive (when the link leads in) and be ready to send
+ *
+ * A write to a pipe that nobody reads any more raises SIGPIPE: the program ignores it, as every program with pipes.
+ */
 int vf_stream_new(struct vf_stream **stream, struct vf_ring *ring, const struct vf_link *link,
 		  const struct vf_stream_events *events, struct vferry_error *err);
-/** vf_stream_free() - cancels what is under way; every queued frame's @done has run when it returns. Does not close the link. */
+/**
+ * vf_stream_free() - cancels what is under way; every queued frame's @done has run when it returns (with -ECANCELED), no event
+ * comes after the call. It turns the ring until the kernel has let go of all memory, so callbacks of others may run inside.
+ * A connection on which SEND_ZC is under way is reset. Does not close the link.
+ */
 void vf_stream_free(struct vf_stream *stream);
+/** vf_stream_send() - queue a frame. On a stream that is broken, @tx->done comes at the next vf_ring_turn(). */
 void vf_stream_send(struct vf_stream *stream, struct vf_tx *tx);
+/** vf_stream_resume() - @room may have an answer now. */
 void vf_stream_resume(struct vf_stream *stream);
 /** vf_stream_idle() - nothing queued or under way in the sending direction. */
 bool vf_stream_idle(const struct vf_stream *stream);
