@@ -58,7 +58,6 @@ struct vf_rx_side {
 	bool body;    /* a payload is under way */
 	bool paused;  /* the owner had no room for it */
 	bool polling; /* waiting for a descriptor in non-blocking mode */
-	bool ended;   /* an end of file was seen */
 	bool again;   /* the body came short: read on when head_op is back */
 	bool wait;    /* ... and wait until there is something */
 };

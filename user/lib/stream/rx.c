@@ -45,11 +45,13 @@ static void cut(struct vf_stream *stream)
 
 static void end_of_file(struct vf_stream *stream)
 {
-	struct vf_rx_side *rx = &stream->rx;
+	const struct vf_rx_side *rx = &stream->rx;
 
-	rx->ended = true;
 	if (rx->body || rx->head_have)
 		cut(stream);
+	else if (stream->tx.head)
+		/* It closed in order, and yet did not wait for what is under way to it. */
+		vf_stream_end_errno(stream, -ECONNRESET, "sending", stream->stats.bytes_out);
 	else
 		vf_stream_end(stream, 0, NULL);
 }

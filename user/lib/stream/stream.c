@@ -102,7 +102,9 @@ void vf_stream_end(struct vf_stream *stream, int code, const struct vferry_error
 	stream->code = code;
 	if (why)
 		stream->why = *why;
-	stop_all(stream);
+	/* What was sent without a copy has until then to be acknowledged. */
+	vf_tx_cancel(stream);
+	vf_rx_cancel(stream);
 	vf_stream_later(stream, RETRY_NS);
 }
 

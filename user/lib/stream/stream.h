@@ -127,9 +127,9 @@ struct vf_tx {
  * @room: memory for the payload of @frame, @frame->length bytes (never called for 0). Return it, or NULL: the stream
  *	  pauses until vf_stream_resume() and asks again
  * @frame: a frame is complete and its checks agree; @payload is what @room gave (NULL for a length of 0)
- * @broken: the stream ended: 0 at an orderly end between frames, -EBADMSG for a frame that is wrong (the words say what and at
+ * @broken: the stream ended: 0 at an orderly end between frames with nothing left to send, -EBADMSG for a frame that is wrong (the words say what and at
  *	    which byte), -ECONNRESET, -EIO, … Called once, when no memory given by @room or vf_stream_send() is in use any
- *	    more; frames still queued were done before, with the same error (-ECONNRESET after an orderly end)
+ *	    more; frames still queued were done before, with the same error
  *
  * Each of them, and @done of a frame, may call any function of the stream, vf_stream_free() too. Frames may be done in
  * another order than they were sent in: a later one by copy may overtake an earlier one by SEND_ZC.
