@@ -231,7 +231,7 @@ struct cli_column {
 
 /**
  * struct cli_view - a part of a document in text: a table for an array, lines "name  value" for an object
- * @key: member of the document, NULL: the document itself; "a.b" looks inside
+ * @key: member of the document, NULL: the document itself; "a.0.b" looks inside objects and arrays
  * @title: line above, or NULL
  * @columns: ended by a NULL key
  * @empty: printed instead of a table without rows; NULL: nothing
@@ -263,6 +263,8 @@ int cli_print(struct cli *cli, struct json_object *doc, const struct cli_view *v
 void cli_row(struct cli *cli, struct json_object *row, const struct cli_column *columns);
 /** cli_text() - text that has no place in a view (hex dumps, progress); nothing in JSON mode. */
 __attribute__((format(printf, 2, 3))) void cli_text(struct cli *cli, const char *format, ...);
+/** cli_hexdump() - bytes with their offset, 16 a line; nothing in JSON mode. */
+void cli_hexdump(struct cli *cli, const void *bytes, size_t count, int indent);
 /** cli_bytes() - raw bytes to standard output. */
 void cli_bytes(struct cli *cli, const void *bytes, size_t count);
 

@@ -306,6 +306,66 @@ int cli_vfs_all(struct cli_vfs *vfs, uint16_t num_vfs, struct vferry_error *err)
 	return 0;
 }
 
+/* One "7", "7-13" or "dev_mode_get" of @length characters. */
+static int opcode_range(const char *text, size_t length, uint64_t *first, uint64_t *last)
+{
+	char word[40];
+	const char *at = word;
+
+	if (!length || length >= sizeof(word))
+		return -EINVAL;
+	memcpy(word, text, length);
+	word[length] = 0;
+#define X(name, number, words)           \
+	if (!strcmp(word, words)) {      \
+		*first = *last = number; \
+		return 0;                \
+	}
+	VFERRY_ADMIN_OPCODES(X)
+#undef X
+	if (digits(&at, first))
+		return -EINVAL;
+	*last = *first;
+	if (*at == '-') {
+		at++;
+		if (digits(&at, last))
+			return -EINVAL;
+	}
+	return *at || *first > *last ? -EINVAL : 0;
+}
+
+int cli_parse_opcodes(const char *text, uint8_t bytes[CLI_OPCODES_BYTES], size_t *length,
+		      struct vferry_error *err)
+{
+	uint64_t highest = 0;
+
+	memset(bytes, 0, CLI_OPCODES_BYTES);
+	*length = 8;
+	if (!strcmp(text, "none"))
+		return 0;
+	for (const char *at = text;; at++) {
+		size_t word = strcspn(at, ",");
+		uint64_t first, last;
+
+		if (opcode_range(at, word, &first, &last))
+			return vferry_fail(
+				err, -EINVAL,
+				"'%.*s' is no opcode: write 0,1,7-13 or names like dev_mode_get",
+				(int)word, at);
+		if (last >= CLI_OPCODES_BYTES * 8)
+			return vferry_fail(err, -ERANGE, "opcode %llu is beyond %u",
+					   (unsigned long long)last, CLI_OPCODES_BYTES * 8 - 1);
+		for (; first <= last; first++)
+			bytes[first / 8] |= (uint8_t)(1u << (first % 8));
+		highest = last > highest ? last : highest;
+		at += word;
+		if (!*at)
+			break;
+	}
+	*length = (highest / 64 + 1) * 8;
+	return 0;
+}
+
 static int nibble(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -30,6 +30,15 @@ int cli_parse_vfs(const char *text, struct cli_vfs *vfs, struct vferry_error *er
 /** cli_parse_hex() - @bytes is the caller's to free. */
 int cli_parse_hex(const char *text, uint8_t **bytes, size_t *count, struct vferry_error *err);
 
+/**
+ * cli_parse_opcodes() - "0,1,7-13", names like dev_mode_get, or "none", as the bitmap of LIST_USE
+ * @bytes: le64 words, bit n of word n/64 = opcode n
+ * @length: of it, a multiple of 8
+ */
+#define CLI_OPCODES_BYTES 64
+int cli_parse_opcodes(const char *text, uint8_t bytes[CLI_OPCODES_BYTES], size_t *length,
+		      struct vferry_error *err);
+
 /** cli_vfs_all() - "all" made of 1..@num_vfs; a number beyond is refused. 0, -ENXIO with words, -ENOMEM. */
 int cli_vfs_all(struct cli_vfs *vfs, uint16_t num_vfs, struct vferry_error *err);
 

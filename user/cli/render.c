@@ -103,8 +103,10 @@ static struct json_object *inside(struct json_object *from, const char *path)
 		char key[64];
 
 		snprintf(key, sizeof(key), "%.*s", (int)(dot - path), path);
-		if (!json_object_is_type(from, json_type_object) ||
-		    !json_object_object_get_ex(from, key, &from))
+		if (json_object_is_type(from, json_type_array))
+			from = json_object_array_get_idx(from, strtoul(key, NULL, 10));
+		else if (!json_object_is_type(from, json_type_object) ||
+			 !json_object_object_get_ex(from, key, &from))
 			return NULL;
 		path = *dot ? dot + 1 : NULL;
 	}
@@ -305,6 +307,19 @@ void cli_text(struct cli *cli, const char *format, ...)
 	va_start(args, format);
 	vprintf(format, args);
 	va_end(args);
+}
+
+void cli_hexdump(struct cli *cli, const void *bytes, size_t count, int indent)
+{
+	const uint8_t *at = bytes;
+
+	for (size_t i = 0; i < count; i++) {
+		if (i % 16 == 0)
+			cli_text(cli, "%*s%04zx ", indent, "", i);
+		cli_text(cli, "%s%02x", i % 8 ? " " : "  ", at[i]);
+		if (i % 16 == 15 || i + 1 == count)
+			cli_text(cli, "\n");
+	}
 }
 
 void cli_bytes(struct cli *cli, const void *bytes, size_t count)
