@@ -11,7 +11,7 @@
  *   mode.c      MODE_SET
  *   admin.c     rules for every command, their answers
  *   service.c   when a command starts and ends
- *   fault.c     --fault
+ *   fault.c, fault_spec.c   --fault
  *
  * One function a rule: a device that breaks a rule on purpose does so in one place.
  */

@@ -295,6 +295,8 @@ static void keep_tail(struct stage *stage, struct segments data, uint64_t bytes)
 static void keep_fields(struct stage *stage)
 {
 	stage->field_count -= stage->field_base;
+	if (!stage->field_base || !stage->field_count)
+		return;
 	memmove(stage->fields, stage->fields + stage->field_base,
 		stage->field_count * sizeof(*stage->fields));
 }
