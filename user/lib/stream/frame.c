@@ -5,6 +5,10 @@
 #include <string.h>
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
+/* Where the library was built with it: the widest vectors that this processor has. */
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
+#include <xxh_x86dispatch.h>
+#endif
 #include "stream/frame.h"
 
 _Static_assert(sizeof(struct vf_frame_wire) == 48, "frame header");

@@ -189,92 +189,69 @@ static int file_open_in(struct vf_peer *peer, const struct vf_peer_opts *opts, s
 
 /* --- - --- */
 
-static bool talks_back(int fd)
+static bool is_socket(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISSOCK(st.st_mode);
+}
+
+/* May the peer be at this end too? ssh gives two sockets or two pipes, a shell a terminal or a file. */
+static bool leads_to_a_peer(int fd)
 {
 	struct stat st;
 
 	return !fstat(fd, &st) && (S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode));
 }
 
+/* The link gets descriptors of its own, above the three that the program knows. */
 static int move_up(const struct vf_peer *peer, int fd, int *to, struct vferry_error *err)
 {
 	*to = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	if (*to < 0)
-		return vferry_fail(err, -errno, "%s: %s", peer->name, strerror(errno));
-	return 0;
+	return *to < 0 ? vferry_fail(err, -errno, "%s: %s", peer->name, strerror(errno)) : 0;
 }
 
-/*
- * Both directions, when the other one is a way back: as ssh gives them. They are read and written as a pair of
- * pipes unless both are the same socket.
- */
-static int both_ways(const struct vf_peer *peer, struct vf_link *link, struct vferry_error *err)
+static int stdio_open(struct vf_peer *peer, enum direction direction, struct vf_link *link,
+		      struct vferry_error *err)
 {
-	struct stat in, out;
-	int ret = 0;
+	int main_fd = direction == IN ? STDIN_FILENO : STDOUT_FILENO;
+	bool both = leads_to_a_peer(STDIN_FILENO) && leads_to_a_peer(STDOUT_FILENO) &&
+		    !check_access(peer, STDIN_FILENO, IN, NULL) &&
+		    !check_access(peer, STDOUT_FILENO, OUT, NULL);
+	int ret = check(peer, main_fd, direction, link, err);
 
-	if (link->in < 0)
+	if (!ret && (both || direction == IN))
 		ret = move_up(peer, STDIN_FILENO, &link->in, err);
-	else
+	if (!ret && (both || direction == OUT))
 		ret = move_up(peer, STDOUT_FILENO, &link->out, err);
-	if (ret)
+	if (ret) {
+		vf_link_close(link, 0);
 		return ret;
-	link->one_way = false;
-	link->socket = !fstat(link->in, &in) && !fstat(link->out, &out) && S_ISSOCK(in.st_mode) &&
-		       S_ISSOCK(out.st_mode);
+	}
+	link->one_way = !both;
+	link->socket =
+		(link->in < 0 || is_socket(link->in)) && (link->out < 0 || is_socket(link->out));
 	return 0;
 }
 
 static int stdio_connect(struct vf_peer *peer, const struct vf_peer_opts *opts,
 			 struct vf_link *link, struct vferry_error *err)
 {
-	struct stat in;
-	bool back;
-	int null, ret = check(peer, STDOUT_FILENO, OUT, link, err);
+	int ret = stdio_open(peer, OUT, link, err);
+	int null = ret ? -1 : open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-	if (ret)
-		return ret;
-	back = talks_back(STDOUT_FILENO) && talks_back(STDIN_FILENO) &&
-	       !check_access(peer, STDIN_FILENO, IN, NULL);
-	/* A pipe into a pipe is a pair; a socket out with a pipe in is one who was started with odd ends. */
-	if (back && !fstat(STDIN_FILENO, &in) && S_ISSOCK(in.st_mode) != link->socket)
-		back = false;
-	ret = move_up(peer, STDOUT_FILENO, &link->out, err);
-	if (ret)
-		return ret;
-	link->one_way = true;
-	link->socket = false;
-	if (back)
-		ret = both_ways(peer, link, err);
 	/* Whatever the program prints by mistake must not land in the stream. */
-	null = ret ? -1 : open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (null >= 0) {
 		dup2(null, STDOUT_FILENO);
 		close(null);
 	}
-	if (ret)
-		close(link->out);
 	return ret;
 }
 
 static int stdio_open_in(struct vf_peer *peer, const struct vf_peer_opts *opts,
 			 struct vf_link *link, struct vferry_error *err)
 {
-	int ret = check(peer, STDIN_FILENO, IN, link, err);
-	bool socket = link->socket;
-
-	if (!ret)
-		ret = move_up(peer, STDIN_FILENO, &link->in, err);
-	if (ret)
-		return ret;
-	link->one_way = true;
-	link->socket = socket;
-	if (talks_back(STDOUT_FILENO) && !isatty(STDOUT_FILENO) &&
-	    !check_access(peer, STDOUT_FILENO, OUT, NULL))
-		ret = both_ways(peer, link, err);
-	if (ret)
-		close(link->in);
-	return ret;
+	return stdio_open(peer, IN, link, err);
 }
 
 const struct vf_peer_kind vf_peer_fd = {

@@ -35,19 +35,23 @@ static struct sockaddr_un address_of(const struct vf_peer *peer)
 /* A full backlog makes connect() wait: bounded by the send timeout, which it honours. */
 static int connect_by(int fd, const struct sockaddr_un *address, uint64_t timeout_ns)
 {
-	struct timeval limit = {
-		.tv_sec = (time_t)(timeout_ns / 1000000000ULL),
-		.tv_usec = (suseconds_t)(timeout_ns % 1000000000ULL / 1000),
-	};
+	uint64_t deadline = vf_now_ns() + timeout_ns;
 	struct timeval none = { 0 };
 	int ret;
 
-	if (!limit.tv_sec && !limit.tv_usec)
-		limit.tv_usec = 1;
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	ret = connect(fd, (const struct sockaddr *)address, sizeof(*address)) ? -errno : 0;
+	do {
+		uint64_t now = vf_now_ns();
+		uint64_t left_us = now < deadline ? (deadline - now) / 1000 + 1 : 1;
+		struct timeval limit = {
+			.tv_sec = (time_t)(left_us / 1000000),
+			.tv_usec = (suseconds_t)(left_us % 1000000),
+		};
+
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+		ret = connect(fd, (const struct sockaddr *)address, sizeof(*address)) ? -errno : 0;
+	} while (ret == -EINTR && vf_now_ns() < deadline);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
-	return ret == -EAGAIN ? -ETIMEDOUT : ret;
+	return ret == -EAGAIN || ret == -EINTR ? -ETIMEDOUT : ret;
 }
 
 static int unix_connect(struct vf_peer *peer, const struct vf_peer_opts *opts, struct vf_link *link,

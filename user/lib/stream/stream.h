@@ -70,6 +70,11 @@ struct vf_link {
 	char name[128];
 };
 
+/*
+ * "-" is standard output for the sender and standard input for the receiver, and both together when each is a socket
+ * or a pipe, as ssh gives them (in and out are set then, and one_way is false). Who pipes a one-way stream out of a
+ * program whose input is a pipe too gives it </dev/null. After vf_peer_connect() descriptor 1 is /dev/null.
+ */
 int vf_peer_parse(struct vf_peer **peer, const char *address, struct vferry_error *err);
 void vf_peer_free(struct vf_peer *peer);
 const char *vf_peer_name(const struct vf_peer *peer);
