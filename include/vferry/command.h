@@ -17,6 +17,27 @@ struct vferry_sg {
 	uint32_t length;
 };
 
+/*
+ * What becomes of later commands of a member when the device puts one off with EAGAIN. A device processes its queue in order,
+ * but a command that it put off is executed when it is sent again, and by then later ones of the queue have run.
+ *
+ * FREE       Nothing is held back. Right for commands that do not build on each other, and for READ: context bytes belong in
+ *            the order in which done() is called, which is the order of execution, whatever was retried.
+ * STRICT     With the device at a time: one ordered command of a member. Nothing ever overtakes. Right for WRITE.
+ * PIPELINED  Sent at once, side by side with other PIPELINED commands of the member. When one is put off, those behind it are
+ *            waited for: those put off too are sent again in order, one at a time; one that was executed nevertheless is done
+ *            with -EILSEQ: it overtook, and only DISCARD and writing from the start puts that right.
+ *
+ * STRICT and PIPELINED commands of a member take effect in the order of submission or not at all: when one fails, the ones
+ * behind it that the device has not got are done with -ECANCELED (those that it has got it is left to answer). The order is
+ * forgotten, and may begin again, when none is left.
+ */
+enum vferry_order {
+	VFERRY_ORDER_FREE = 0,
+	VFERRY_ORDER_STRICT = 1,
+	VFERRY_ORDER_PIPELINED = 2,
+};
+
 /**
  * struct vferry_cmd - one admin command
  * @opcode: enum vferry_admin_opcode, or any other number
@@ -30,22 +51,25 @@ struct vferry_sg {
  * @result: command_specific_result goes here instead, in the owner's arena
  * @result_count: runs of it
  * @deadline_ns: CLOCK_MONOTONIC; 0: the owner's timeout from submission
+ * @order: enum vferry_order
  * @no_retry: give EAGAIN to the caller; otherwise it is retried until the deadline, as virtio 1.3 asks
  * @done: called once, from the loop
  * @arg: the caller's
  *
  * The answer:
- * @error: 0: the device answered. -ETIMEDOUT, -ECANCELED, -EPROTO (an answer that cannot be: the words are in @why), -ENODEV
+ * @error: 0: the device answered. -ETIMEDOUT, -ECANCELED, -EILSEQ (see enum vferry_order), -EPROTO (an answer that cannot be),
+ *	   -ENODEV (owner or keeper gone), -EINVAL (lengths or runs that cannot be sent)
  * @status: as the device gave it (enum vferry_admin_status_code or unknown)
  * @qualifier: likewise
  * @output: command_specific_output
  * @used: result bytes that the device wrote (used length - 8, never beyond the room)
- * @answer: @result_room's bytes, zero beyond @used; valid during @done, or after vferry_owner_exec() until the next command
+ * @answer: @result_room's bytes, zero beyond @used, out of the device's reach; valid during @done, or after vferry_owner_exec() until the next command
  * @submit_ns: handed over by the caller
  * @issue_ns: given to the device (doorbell)
  * @wake_ns: the loop woke for the interrupt
  * @done_ns: reaped
  * @retries: how often EAGAIN was answered before
+ * @why: words for @error, NULL without
  */
 struct vferry_cmd {
 	uint16_t opcode;
@@ -59,6 +83,7 @@ struct vferry_cmd {
 	const struct vferry_sg *result;
 	unsigned int result_count;
 	uint64_t deadline_ns;
+	uint8_t order;
 	bool no_retry;
 	void (*done)(struct vferry_cmd *cmd);
 	void *arg;
@@ -76,7 +101,7 @@ struct vferry_cmd {
 	uint32_t retries;
 	const char *why;
 
-	uint64_t private_[8]; /* vferry's own while the command is under way */
+	uint64_t private_[10]; /* vferry's own while the command is under way */
 };
 
 /** struct vferry_admin_stats - of one owner handle */

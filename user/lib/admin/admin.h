@@ -13,8 +13,12 @@
 struct vf_admin;
 
 struct vf_admin_ops {
-	int (*submit)(struct vf_admin *admin, struct vferry_cmd *cmd);
+	/* takes @cmd, whose fields were reset; what is wrong with it is its answer */
+	void (*submit)(struct vf_admin *admin, struct vferry_cmd *cmd);
+	/* done() with -ECANCELED follows in the next turn; without effect when @cmd is not under way */
 	void (*cancel)(struct vf_admin *admin, struct vferry_cmd *cmd);
+	int (*settle)(struct vf_admin *admin, uint64_t deadline_ns);
+	/* commands still under way are done with -ECANCELED, from here */
 	void (*close)(struct vf_admin *admin);
 };
 
@@ -22,31 +26,54 @@ struct vf_admin_ops {
 struct vf_admin {
 	const struct vf_admin_ops *ops;
 	struct vf_ring *ring;
-	uint64_t timeout_ns;	/* for commands without a deadline of their own */
-	unsigned int room;	/* commands that may be with the device at once */
-	unsigned int inflight;	/* with the device now, the abandoned ones included */
-	unsigned int queued;	/* waiting for a place */
+	uint64_t timeout_ns;   /* for commands without a deadline of their own */
+	unsigned int room;     /* commands that may be with the device at once */
+	unsigned int inflight; /* with the device now, the abandoned ones included */
+	unsigned int queued; /* waiting: for a place, for their turn, for the moment to try again */
 	unsigned int abandoned; /* timed out; their memory is still the device's */
+	int dead; /* -EPROTO: the device answered what cannot be; -ENODEV: it is gone. New commands get this */
+	bool recalled; /* the keeper wants everything back soon */
 	struct vferry_admin_stats stats;
+	unsigned char exec_answer[VFERRY_CMD_INLINE_RESULT];
 };
 
 /**
  * vf_user_queue_open() - drive a lent admin queue
  *
- * The queue belongs to the ring's thread. Completions are reaped at the interrupt's eventfd and whenever a submission looks.
+ * The queue belongs to the ring's thread. Commands are given to the device at the start of the next vf_ring_turn(), with one doorbell
+ * for all of them; answers are reaped there and at the interrupt's eventfd, and done() runs in the order of the answers.
  * A command past its deadline is done with -ETIMEDOUT at once; its descriptors and its memory in the queue stay the device's,
  * and vf_admin_busy() says so; the arena memory it names must not be given to anyone else until vf_admin_settle().
  */
 int vf_user_queue_open(struct vf_admin **admin, struct vf_ring *ring, struct vf_lease *lease,
 		       struct vferry_error *err);
 
+/** vf_admin_busy() - abandoned commands: memory in the queue and in the arena that is still the device's. */
+static inline bool vf_admin_busy(const struct vf_admin *admin)
+{
+	return admin->abandoned;
+}
+
 /** vf_admin_submit() - never fails for want of room: the command waits its turn, its deadline runs. cmd->done is called once, never from here. */
 void vf_admin_submit(struct vf_admin *admin, struct vferry_cmd *cmd);
 /** vf_admin_exec() - submit and turn the ring until done. 0 when the device answered (look at cmd->status), else cmd->error. */
 int vf_admin_exec(struct vf_admin *admin, struct vferry_cmd *cmd);
-/** vf_admin_settle() - abandoned commands: wait for late answers until @deadline_ns, then reset the queue where it can. 0: nothing is the device's any more. */
+/** vf_admin_cancel() - the command is done with -ECANCELED in the next turn; what the device has of it is abandoned. */
+void vf_admin_cancel(struct vf_admin *admin, struct vferry_cmd *cmd);
+/**
+ * vf_admin_settle() - abandoned commands: wait for late answers until @deadline_ns, then reset the queue where it can
+ *
+ * To be called when nothing else is under way: the reset ends every command (-ECANCELED). It also puts right a queue that is dead with -EPROTO.
+ *
+ * Return: 0: nothing is the device's any more; -EBUSY: something still is; -ENODEV: the device is gone.
+ */
 int vf_admin_settle(struct vf_admin *admin, uint64_t deadline_ns);
+/** vf_admin_close() - not from within done(). The lease stays the caller's. */
 void vf_admin_close(struct vf_admin *admin);
+
+/** vf_answer_take() - what the device wrote (@header, @used bytes in all, @room of them at most), checked, into @cmd. 0, or -EPROTO with cmd->why. */
+int vf_answer_take(struct vferry_cmd *cmd, const struct vferry_admin_answer_hdr *header,
+		   uint32_t used, uint64_t room);
 
 /* --- the arena: slots for context bytes in the lease's memory, registered once with the ring --- */
 struct vf_arena;

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The inside of a user queue, shared by its files. */
+#ifndef VF_QUEUE_INSIDE_H
+#define VF_QUEUE_INSIDE_H
+
+#include "admin/admin.h"
+#include "virtio/vq.h"
+
+struct user_queue;
+struct lane;
+
+struct cmd_list {
+	struct vferry_cmd *head, *tail;
+	unsigned int count;
+};
+
+enum cmd_state {
+	CMD_IDLE,
+	CMD_WAITING,  /* for a place: queue->waiting */
+	CMD_HELD,     /* for its turn, or put off, in its lane */
+	CMD_ISSUED,   /* with the device */
+	CMD_RETRY,    /* put off; the timer sends it again: queue->retrying */
+	CMD_FINISHED, /* for its done(): queue->finished */
+};
+
+/* What a command's private_ holds. */
+struct cmd_state_of {
+	struct vferry_cmd *next, *prev;
+	struct cmd_list *list;
+	struct user_queue *queue;
+	struct lane *lane; /* NULL: VFERRY_ORDER_FREE */
+	uint64_t deadline_ns;
+	struct vf_timer timer;
+	uint8_t state; /* enum cmd_state */
+	uint16_t slot;
+	uint32_t backoff_us;
+};
+_Static_assert(sizeof(struct cmd_state_of) <= sizeof(((struct vferry_cmd *)0)->private_),
+	       "private_ is too small");
+
+static inline struct cmd_state_of *of(struct vferry_cmd *cmd)
+{
+	return (struct cmd_state_of *)cmd->private_;
+}
+
+void vf_cmd_append(struct cmd_list *list, struct vferry_cmd *cmd);
+void vf_cmd_remove(struct vferry_cmd *cmd);
+
+/* Command memory of one command under way. */
+struct command_slot {
+	struct vferry_cmd *cmd; /* NULL: free, or abandoned */
+	bool in_use;
+	uint16_t next_free;
+};
+
+/* The ordered commands of one member (order.c). */
+struct lane {
+	struct lane *next;
+	struct user_queue *queue;
+	uint64_t member;
+	struct cmd_list pending; /* not sent yet, or to be sent again, in order */
+	struct cmd_list put_off; /* EAGAIN, in the order of execution */
+	unsigned int out;	 /* waiting for a place or with the device */
+	bool strict_out;	 /* one of them wants to be alone */
+	bool serial;		 /* the device puts off: one at a time from now on */
+	bool resting;		 /* the timer runs */
+	bool broken;
+	uint32_t backoff_us;
+	struct vf_timer timer;
+};
+
+struct user_queue {
+	struct vf_admin base;
+	struct vf_lease *lease;
+	struct vf_vq vq;
+	struct command_slot *slots;
+	unsigned int slots_count;
+	uint16_t free_slot;
+	struct cmd_list waiting, issued, retrying, finished;
+	struct lane *lanes;
+	const char *dead_why;
+
+	struct vf_hook hook;
+	struct vf_op call; /* interrupts: multishot poll of call_fd, whose count is never read */
+	struct vf_op end;  /* poll for the end of the lease */
+	struct vf_op kick; /* write to kick_fd */
+	uint64_t one;	   /* what is written */
+	bool kick_again;
+	bool closing;
+	struct vf_timer soon; /* wakes the turn for what finished outside of it */
+	uint64_t wake_ns;     /* last interrupt */
+	unsigned char answer[VFERRY_CMD_INLINE_RESULT];
+};
+
+#define BACKOFF_FIRST_US 100
+#define BACKOFF_MOST_US	 10000
+
+static inline uint64_t vf_backoff_ns(uint32_t *backoff_us)
+{
+	*backoff_us = !*backoff_us			  ? BACKOFF_FIRST_US
+		      : *backoff_us * 2 < BACKOFF_MOST_US ? *backoff_us * 2
+							  : BACKOFF_MOST_US;
+	return *backoff_us * 1000ULL;
+}
+
+/* chain.c */
+/** vf_chain_check() - NULL, or what is wrong with a command's lengths and runs. */
+const char *vf_chain_check(const struct user_queue *queue, const struct vferry_cmd *cmd);
+/** vf_chain_add() - lay the command out in its slot's memory and put it in the ring. 0, -ENOSPC or -EPROTO. */
+int vf_chain_add(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slot);
+/** vf_chain_take() - copy the answer out of the slot's memory, into @cmd and queue->answer. 0 or -EPROTO. */
+int vf_chain_take(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slot, uint32_t used);
+
+/* user_queue.c */
+void vf_queue_send(struct user_queue *queue, struct vferry_cmd *cmd);
+/** vf_queue_finish() - the command's error (0: answered) is known: done() follows. */
+void vf_queue_finish(struct user_queue *queue, struct vferry_cmd *cmd, int error, const char *why);
+
+/* order.c */
+int vf_order_submit(struct user_queue *queue, struct vferry_cmd *cmd);
+/** vf_order_answered() - an ordered command was answered (@put_off: EAGAIN, to be tried again). True: the order took it over. */
+bool vf_order_answered(struct vferry_cmd *cmd, bool put_off);
+/** vf_order_ended() - after vf_queue_finish() of an ordered command, so that the ones that end for its sake end behind it. */
+void vf_order_ended(struct lane *lane, enum cmd_state was, int error);
+void vf_order_free(struct user_queue *queue);
+
+#endif

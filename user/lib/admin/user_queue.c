@@ -1,0 +1,588 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* An admin queue of an owner, driven from user space. */
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include "admin/queue_inside.h"
+
+#define NO_SLOT UINT16_MAX
+
+static struct user_queue *queue_of(struct vf_admin *admin)
+{
+	return (struct user_queue *)admin;
+}
+
+/* --- lists of commands --- */
+
+void vf_cmd_append(struct cmd_list *list, struct vferry_cmd *cmd)
+{
+	struct cmd_state_of *state = of(cmd);
+
+	state->list = list;
+	state->next = NULL;
+	state->prev = list->tail;
+	if (list->tail)
+		of(list->tail)->next = cmd;
+	else
+		list->head = cmd;
+	list->tail = cmd;
+	list->count++;
+}
+
+void vf_cmd_remove(struct vferry_cmd *cmd)
+{
+	struct cmd_state_of *state = of(cmd);
+	struct cmd_list *list = state->list;
+
+	if (state->prev)
+		of(state->prev)->next = state->next;
+	else
+		list->head = state->next;
+	if (state->next)
+		of(state->next)->prev = state->prev;
+	else
+		list->tail = state->prev;
+	list->count--;
+	state->list = NULL;
+	state->next = state->prev = NULL;
+}
+
+/* --- command memory --- */
+
+static void free_all_slots(struct user_queue *queue)
+{
+	for (unsigned int i = 0; i < queue->slots_count; i++)
+		queue->slots[i] = (struct command_slot){
+			.next_free = i + 1 < queue->slots_count ? (uint16_t)(i + 1) : NO_SLOT,
+		};
+	queue->free_slot = 0;
+	queue->base.inflight = queue->base.abandoned = 0;
+}
+
+static void free_slot(struct user_queue *queue, struct command_slot *slot)
+{
+	slot->in_use = false;
+	slot->cmd = NULL;
+	slot->next_free = queue->free_slot;
+	queue->free_slot = (uint16_t)(slot - queue->slots);
+	queue->base.inflight--;
+}
+
+/* The device has it and will not be asked again: whatever it does, it does it in memory that nobody else gets. */
+static void abandon(struct user_queue *queue, struct vferry_cmd *cmd)
+{
+	queue->slots[of(cmd)->slot].cmd = NULL;
+	queue->base.abandoned++;
+}
+
+/* --- the end of a command --- */
+
+void vf_queue_finish(struct user_queue *queue, struct vferry_cmd *cmd, int error, const char *why)
+{
+	struct cmd_state_of *state = of(cmd);
+
+	vf_timer_stop(queue->base.ring, &state->timer);
+	if (error) {
+		cmd->error = error;
+		cmd->why = why;
+	}
+	cmd->done_ns = vf_now_ns();
+	state->state = CMD_FINISHED;
+	vf_cmd_append(&queue->finished, cmd);
+}
+
+static int deliver(struct user_queue *queue)
+{
+	struct vf_admin *admin = &queue->base;
+	int calls = 0;
+
+	while (queue->finished.head) {
+		struct vferry_cmd *cmd = queue->finished.head;
+
+		vf_cmd_remove(cmd);
+		of(cmd)->state = CMD_IDLE;
+		admin->queued = queue->waiting.count + queue->retrying.count;
+		if (cmd->error == -ETIMEDOUT)
+			admin->stats.timed_out++;
+		else if (!cmd->error)
+			admin->stats.completed++;
+		if (!cmd->error && cmd->status)
+			admin->stats.failed++;
+		if (cmd->done)
+			cmd->done(cmd);
+		calls++;
+	}
+	return calls;
+}
+
+static void deliver_soon(struct user_queue *queue)
+{
+	vf_timer_set(queue->base.ring, &queue->soon, 0);
+}
+
+static void deliver_now(struct vf_timer *timer)
+{
+	deliver((struct user_queue *)((char *)timer - offsetof(struct user_queue, soon)));
+}
+
+/* Takes a command out of wherever it is and ends it. */
+static void end(struct user_queue *queue, struct vferry_cmd *cmd, int error, const char *why)
+{
+	enum cmd_state was = of(cmd)->state;
+	struct lane *lane = of(cmd)->lane;
+
+	if (was == CMD_IDLE || was == CMD_FINISHED)
+		return;
+	if (was == CMD_ISSUED)
+		abandon(queue, cmd);
+	vf_cmd_remove(cmd);
+	of(cmd)->lane = NULL;
+	vf_queue_finish(queue, cmd, error, why);
+	if (lane)
+		vf_order_ended(lane, was, error);
+}
+
+static void end_all(struct user_queue *queue, int error, const char *why)
+{
+	while (queue->issued.head)
+		end(queue, queue->issued.head, error, why);
+	while (queue->waiting.head)
+		end(queue, queue->waiting.head, error, why);
+	while (queue->retrying.head)
+		end(queue, queue->retrying.head, error, why);
+	/* With nothing sent, the end of its first command ends a lane. */
+	while (queue->lanes) {
+		struct lane *lane = queue->lanes;
+
+		end(queue, lane->put_off.head ? lane->put_off.head : lane->pending.head, error,
+		    why);
+	}
+}
+
+/* Nothing works from here on. */
+static void die(struct user_queue *queue, int error, const char *why)
+{
+	if (queue->base.dead)
+		return;
+	queue->base.dead = error;
+	queue->dead_why = why;
+	end_all(queue, error, why);
+}
+
+static void due(struct vf_timer *timer)
+{
+	struct cmd_state_of *state =
+		(struct cmd_state_of *)((char *)timer - offsetof(struct cmd_state_of, timer));
+	struct vferry_cmd *cmd =
+		(struct vferry_cmd *)((char *)state - offsetof(struct vferry_cmd, private_));
+	struct user_queue *queue = state->queue;
+
+	if (state->state == CMD_RETRY && vf_now_ns() < state->deadline_ns) {
+		vf_cmd_remove(cmd);
+		vf_timer_set(queue->base.ring, &state->timer, state->deadline_ns);
+		vf_queue_send(queue, cmd);
+		return;
+	}
+	end(queue, cmd, -ETIMEDOUT,
+	    state->state == CMD_ISSUED ? "no answer before the deadline"
+	    : cmd->retries	       ? "the device answered EAGAIN until the deadline"
+				       : "not sent before the deadline: the admin queue was full");
+	deliver(queue);
+}
+
+/* --- answers --- */
+
+static void put_off(struct user_queue *queue, struct vferry_cmd *cmd)
+{
+	struct cmd_state_of *state = of(cmd);
+	uint64_t at = vf_now_ns() + vf_backoff_ns(&state->backoff_us);
+
+	state->state = CMD_RETRY;
+	vf_cmd_append(&queue->retrying, cmd);
+	vf_timer_set(queue->base.ring, &state->timer,
+		     at < state->deadline_ns ? at : state->deadline_ns);
+}
+
+static void answered(struct user_queue *queue, const struct vf_vq_answer *answer)
+{
+	struct command_slot *slot = answer->token;
+	struct vferry_cmd *cmd = slot->cmd;
+	struct lane *lane;
+	bool later;
+
+	if (!cmd) {
+		queue->base.abandoned--;
+		free_slot(queue, slot);
+		return;
+	}
+	vf_cmd_remove(cmd);
+	cmd->wake_ns = queue->wake_ns > cmd->issue_ns ? queue->wake_ns : vf_now_ns();
+	cmd->error = vf_chain_take(queue, cmd, (uint16_t)(slot - queue->slots), answer->length);
+	free_slot(queue, slot);
+	later = !cmd->error && cmd->status == VFERRY_STATUS_EAGAIN && !cmd->no_retry;
+	if (later) {
+		cmd->retries++;
+		queue->base.stats.retried++;
+	}
+	lane = of(cmd)->lane;
+	if (lane && vf_order_answered(cmd, later))
+		return;
+	if (!lane && later) {
+		put_off(queue, cmd);
+		return;
+	}
+	of(cmd)->lane = NULL;
+	vf_queue_finish(queue, cmd, cmd->error, cmd->why);
+	if (lane)
+		vf_order_ended(lane, CMD_ISSUED, 0);
+}
+
+static int reap(struct user_queue *queue)
+{
+	struct vf_vq_answer answer;
+	int calls = 0, ret;
+
+	if (queue->base.dead)
+		return deliver(queue);
+	while ((ret = vf_vq_pop(&queue->vq, &answer)) > 0) {
+		answered(queue, &answer);
+		/* One at a time: there is one buffer for answers. */
+		calls += deliver(queue);
+	}
+	if (ret < 0)
+		die(queue, -EPROTO, queue->vq.broken);
+	return calls + deliver(queue);
+}
+
+/* --- the doorbell --- */
+
+static void kicked(struct vf_op *op, int32_t res, uint32_t flags)
+{
+	struct user_queue *queue =
+		(struct user_queue *)((char *)op - offsetof(struct user_queue, kick));
+
+	if (!queue->kick_again || queue->closing)
+		return;
+	queue->kick_again = false;
+	io_uring_prep_write(vf_ring_sqe(queue->base.ring, op), queue->lease->kick_fd, &queue->one,
+			    sizeof(queue->one), 0);
+}
+
+static void ring_doorbell(struct user_queue *queue)
+{
+	queue->base.stats.doorbells++;
+	switch (queue->lease->doorbell) {
+	case VF_DOORBELL_STORE:
+		*queue->lease->notify = htole16(queue->lease->queue);
+		break;
+	case VF_DOORBELL_EVENTFD:
+		/* Goes out with the system call that waits, and cannot block it. */
+		if (queue->kick.busy)
+			queue->kick_again = true;
+		else
+			io_uring_prep_write(vf_ring_sqe(queue->base.ring, &queue->kick),
+					    queue->lease->kick_fd, &queue->one, sizeof(queue->one),
+					    0);
+		break;
+	case VF_DOORBELL_RELAY:
+		if (queue->lease->ops->kick(queue->lease) == -ENODEV)
+			die(queue, -ENODEV, "the owner or its keeper is gone");
+		break;
+	}
+}
+
+/* --- sending --- */
+
+void vf_queue_send(struct user_queue *queue, struct vferry_cmd *cmd)
+{
+	of(cmd)->state = CMD_WAITING;
+	vf_cmd_append(&queue->waiting, cmd);
+}
+
+static void issue(struct user_queue *queue)
+{
+	struct vferry_cmd *first = NULL;
+	uint64_t now = 0;
+
+	while (queue->waiting.head && queue->free_slot != NO_SLOT && !queue->base.dead) {
+		struct vferry_cmd *cmd = queue->waiting.head;
+		struct command_slot *slot = &queue->slots[queue->free_slot];
+
+		if (vf_chain_add(queue, cmd, queue->free_slot))
+			break;
+		of(cmd)->slot = queue->free_slot;
+		queue->free_slot = slot->next_free;
+		slot->in_use = true;
+		slot->cmd = cmd;
+		queue->base.inflight++;
+		vf_cmd_remove(cmd);
+		of(cmd)->state = CMD_ISSUED;
+		vf_cmd_append(&queue->issued, cmd);
+		if (!first)
+			first = cmd;
+	}
+	if (!first)
+		return;
+	if (queue->base.inflight > queue->base.stats.inflight_max)
+		queue->base.stats.inflight_max = queue->base.inflight;
+	now = vf_now_ns();
+	for (struct vferry_cmd *cmd = first; cmd; cmd = of(cmd)->next)
+		cmd->issue_ns = now;
+	if (vf_vq_publish(&queue->vq))
+		ring_doorbell(queue);
+}
+
+static int before_wait(struct vf_hook *hook)
+{
+	struct user_queue *queue =
+		(struct user_queue *)((char *)hook - offsetof(struct user_queue, hook));
+	int calls = 0;
+
+	/* A device that answers faster than we look is looked at again, but the turn must go on some time. */
+	for (unsigned int round = 0; round < 8; round++) {
+		calls += reap(queue);
+		issue(queue);
+		queue->base.queued = queue->waiting.count + queue->retrying.count;
+		if (queue->base.dead)
+			return calls + deliver(queue);
+		if (!vf_vq_listen(&queue->vq))
+			return calls;
+	}
+	return calls ? calls : 1;
+}
+
+/* --- events --- */
+
+static void listen_for_call(struct user_queue *queue)
+{
+	/* Edge by edge: the count is never read, each signal is one completion. */
+	io_uring_prep_poll_multishot(vf_ring_sqe(queue->base.ring, &queue->call),
+				     queue->lease->call_fd, POLLIN);
+}
+
+static void called(struct vf_op *op, int32_t res, uint32_t flags)
+{
+	struct user_queue *queue =
+		(struct user_queue *)((char *)op - offsetof(struct user_queue, call));
+
+	if (queue->closing)
+		return;
+	if (res > 0) {
+		queue->wake_ns = vf_now_ns();
+		queue->base.stats.interrupts++;
+		vf_vq_quiet(&queue->vq);
+		reap(queue);
+	}
+	if (flags & IORING_CQE_F_MORE)
+		return;
+	if (res >= 0)
+		listen_for_call(queue);
+	else
+		die(queue, -EIO, "the interrupt's eventfd cannot be polled");
+	if (queue->base.dead)
+		deliver_soon(queue);
+}
+
+static void listen_for_end(struct user_queue *queue, int fd)
+{
+	io_uring_prep_poll_multishot(vf_ring_sqe(queue->base.ring, &queue->end), fd,
+				     POLLIN | POLLRDHUP);
+}
+
+static void ended(struct vf_op *op, int32_t res, uint32_t flags)
+{
+	struct user_queue *queue =
+		(struct user_queue *)((char *)op - offsetof(struct user_queue, end));
+	int ret;
+
+	if (queue->closing || res < 0)
+		return;
+	ret = queue->lease->ops->alive(queue->lease);
+	if (ret == -ECANCELED)
+		queue->base.recalled = true;
+	if (ret && ret != -ECANCELED) {
+		/* What was answered before the end still counts. */
+		reap(queue);
+		die(queue, -ENODEV, "the owner or its keeper is gone, or the owner was reset");
+		deliver(queue);
+	} else if (!(flags & IORING_CQE_F_MORE)) {
+		listen_for_end(queue, queue->lease->ops->fd(queue->lease));
+	}
+}
+
+/* --- the admin interface --- */
+
+static void submit(struct vf_admin *admin, struct vferry_cmd *cmd)
+{
+	struct user_queue *queue = queue_of(admin);
+	struct cmd_state_of *state = of(cmd);
+	const char *why = vf_chain_check(queue, cmd);
+
+	state->queue = queue;
+	state->deadline_ns =
+		cmd->deadline_ns ? cmd->deadline_ns : cmd->submit_ns + admin->timeout_ns;
+	state->timer.fn = due;
+	if (why || admin->dead) {
+		vf_queue_finish(queue, cmd, why ? -EINVAL : admin->dead,
+				why ? why : queue->dead_why);
+		deliver_soon(queue);
+		return;
+	}
+	vf_timer_set(admin->ring, &state->timer, state->deadline_ns);
+	if (cmd->order == VFERRY_ORDER_FREE) {
+		vf_queue_send(queue, cmd);
+	} else if (vf_order_submit(queue, cmd)) {
+		vf_queue_finish(queue, cmd, -ENOMEM, "no memory");
+		deliver_soon(queue);
+	}
+}
+
+static void cancel(struct vf_admin *admin, struct vferry_cmd *cmd)
+{
+	struct user_queue *queue = queue_of(admin);
+
+	end(queue, cmd, -ECANCELED, "cancelled");
+	deliver_soon(queue);
+}
+
+static int settle(struct vf_admin *admin, uint64_t deadline_ns)
+{
+	struct user_queue *queue = queue_of(admin);
+	uint64_t now = vf_now_ns(), until = deadline_ns;
+	int ret;
+
+	if (queue->lease->can_reset && now < deadline_ns)
+		until = now + (deadline_ns - now) / 2;
+	while (admin->abandoned && !admin->dead && vf_now_ns() < until) {
+		ret = vf_ring_turn(admin->ring, until);
+		if (ret < 0 && ret != -EINTR)
+			return ret;
+	}
+	if (admin->dead && admin->dead != -EPROTO)
+		return -ENODEV;
+	if (!admin->abandoned && !admin->dead)
+		return 0;
+	ret = queue->lease->can_reset ? queue->lease->ops->reset(queue->lease, deadline_ns)
+				      : -EOPNOTSUPP;
+	if (ret)
+		return ret == -ENODEV ? ret : -EBUSY;
+	end_all(queue, -ECANCELED, "the admin queue was reset");
+	vf_vq_restart(&queue->vq);
+	free_all_slots(queue);
+	admin->dead = 0;
+	queue->dead_why = NULL;
+	deliver_soon(queue);
+	return 0;
+}
+
+static void close_queue(struct vf_admin *admin)
+{
+	struct user_queue *queue = queue_of(admin);
+	uint64_t deadline = vf_now_ns() + 2000000000ULL;
+
+	queue->closing = true;
+	vf_ring_unhook(admin->ring, &queue->hook);
+	end_all(queue, -ECANCELED, "the owner was closed");
+	deliver(queue);
+	vf_ring_cancel(admin->ring, &queue->call);
+	vf_ring_cancel(admin->ring, &queue->end);
+	vf_ring_cancel(admin->ring, &queue->kick);
+	while ((queue->call.busy || queue->end.busy || queue->kick.busy) &&
+	       vf_now_ns() < deadline) {
+		int ret = vf_ring_turn(admin->ring, deadline);
+
+		if (ret < 0 && ret != -EINTR)
+			break;
+	}
+	vf_timer_stop(admin->ring, &queue->soon);
+	vf_order_free(queue);
+	vf_vq_close(&queue->vq);
+	free(queue->slots);
+	free(queue);
+}
+
+static const struct vf_admin_ops ops = {
+	.submit = submit,
+	.cancel = cancel,
+	.settle = settle,
+	.close = close_queue,
+};
+
+/* A lease may come from another process: its offsets are checked before they are followed. */
+static const char *check_lease(const struct vf_lease *lease, struct vf_vq_layout *layout)
+{
+	struct vf_vq_layout size = { 0 };
+
+	if (!lease->queue_size || lease->queue_size > 32768 ||
+	    (lease->queue_size & (lease->queue_size - 1)))
+		return "its size is no power of two";
+	size = vf_vq_layout(lease->queue_size);
+	if (lease->desc_offset % 16 || lease->avail_offset % 2 || lease->used_offset % 4 ||
+	    lease->commands_offset % 64 || lease->commands_offset > lease->rings_bytes ||
+	    lease->desc_offset > lease->commands_offset ||
+	    size.avail > lease->commands_offset - lease->desc_offset ||
+	    lease->avail_offset > lease->commands_offset ||
+	    6U + 2U * lease->queue_size > lease->commands_offset - lease->avail_offset ||
+	    lease->used_offset > lease->commands_offset ||
+	    6U + 8U * lease->queue_size > lease->commands_offset - lease->used_offset)
+		return "its parts do not fit in its memory";
+	layout->desc = lease->desc_offset;
+	layout->avail = lease->avail_offset;
+	layout->used = lease->used_offset;
+	layout->bytes = lease->commands_offset;
+	if (lease->rings_bytes - lease->commands_offset < VF_COMMAND_BYTES)
+		return "it has no memory for commands";
+	return NULL;
+}
+
+int vf_user_queue_open(struct vf_admin **admin, struct vf_ring *ring, struct vf_lease *lease,
+		       struct vferry_error *err)
+{
+	struct user_queue *queue;
+	struct vf_vq_layout layout;
+	const char *why = check_lease(lease, &layout);
+	uint64_t slots;
+	int ret, fd;
+
+	if (why)
+		return vferry_fail(err, -EINVAL, "%s: admin queue %u as lent: %s", lease->address,
+				   lease->queue, why);
+	queue = calloc(1, sizeof(*queue));
+	if (!queue)
+		return vferry_fail(err, -ENOMEM, "no memory");
+	slots = (lease->rings_bytes - lease->commands_offset) / VF_COMMAND_BYTES;
+	queue->slots_count = slots < lease->queue_size ? (unsigned int)slots : lease->queue_size;
+	queue->slots = calloc(queue->slots_count, sizeof(*queue->slots));
+	ret = queue->slots ? vf_vq_open(&queue->vq, lease->rings, &layout, lease->queue_size,
+					lease->event_idx)
+			   : -ENOMEM;
+	if (ret) {
+		free(queue->slots);
+		free(queue);
+		return vferry_fail(err, ret, "%s: admin queue %u: %s", lease->address, lease->queue,
+				   ret == -EBUSY ? "it is not at rest: commands of an earlier "
+						   "borrower have no answer"
+						 : strerror(-ret));
+	}
+	queue->base.ops = &ops;
+	queue->base.ring = ring;
+	queue->base.timeout_ns = 5000000000ULL;
+	queue->base.room = queue->slots_count;
+	queue->lease = lease;
+	queue->one = 1;
+	queue->call.done = called;
+	queue->end.done = ended;
+	queue->kick.done = kicked;
+	queue->soon.fn = deliver_now;
+	queue->hook.fn = before_wait;
+	free_all_slots(queue);
+	listen_for_call(queue);
+	fd = lease->ops->fd(lease);
+	if (fd >= 0)
+		listen_for_end(queue, fd);
+	vf_ring_hook(ring, &queue->hook);
+	*admin = &queue->base;
+	return 0;
+}
