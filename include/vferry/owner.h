@@ -10,6 +10,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct vferry_owner;
 
@@ -59,12 +60,12 @@ int vferry_owner_open(struct vferry_owner **out, const char *address,
 /** vferry_owner_close() - give everything back. Commands under way are waited for up to their deadlines. */
 void vferry_owner_close(struct vferry_owner *owner);
 
-/** vferry_owner_submit() - hand a command over; its done() is called once, from vferry_owner_turn(). */
+/** vferry_owner_submit() - hand a command over; the device gets it in the next vferry_owner_turn(), and done() is called once, from there. */
 void vferry_owner_submit(struct vferry_owner *owner, struct vferry_cmd *cmd);
-/** vferry_owner_turn() - run what is due; wait up to @timeout_ns (0: do not wait). Number of callbacks, or -errno. */
+/** vferry_owner_turn() - run what is due; wait up to @timeout_ns (0: do not wait, UINT64_MAX: until something happens). Number of callbacks, or -errno. */
 int vferry_owner_turn(struct vferry_owner *owner, uint64_t timeout_ns);
-/** vferry_owner_fd() - readable when vferry_owner_turn() has something to do; for a VMM's own loop. */
-int vferry_owner_fd(const struct vferry_owner *owner);
+/** vferry_owner_fd() - readable when vferry_owner_turn() has something to do (answers, deadlines, commands handed over); for a VMM's own loop. -errno. */
+int vferry_owner_fd(struct vferry_owner *owner);
 /** vferry_owner_exec() - submit and wait. 0 when the device answered: then look at cmd->status. */
 int vferry_owner_exec(struct vferry_owner *owner, struct vferry_cmd *cmd);
 
@@ -96,6 +97,8 @@ int vferry_ctx_size(struct vferry_owner *owner, uint16_t vf, bool freeze, uint64
  * vferry_ctx_read() - the next chunk of the context
  * @bytes: where the chunk stands, in the owner's arena, until the next command; not copied
  * @count: context_len, 0 at the end
+ *
+ * Needs an arena: one is there unless vferry_owner_opts.arena_bytes asked for less than a slot.
  */
 int vferry_ctx_read(struct vferry_owner *owner, uint16_t vf, const void **bytes, uint32_t *count,
 		    struct vferry_answer *answer, struct vferry_error *err);
@@ -113,6 +116,7 @@ int vferry_list_query(struct vferry_owner *owner, uint16_t group_type, uint64_t 
 int vferry_list_use(struct vferry_owner *owner, uint16_t group_type, const uint64_t *words,
 		    uint32_t count, struct vferry_answer *answer, struct vferry_error *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -147,8 +147,9 @@ bool vf_order_answered(struct vferry_cmd *cmd, bool put_off)
 		cmd->why = behind;
 	} else if (!cmd->error && lane->put_off.head) {
 		cmd->error = -EILSEQ;
-		cmd->why = "executed before an earlier command of this member, which the device put "
-			   "off: only DISCARD and writing from the start put that right";
+		cmd->why =
+			"executed before an earlier command of this member, which the device put "
+			"off: only DISCARD and writing from the start put that right";
 	}
 	if (cmd->error || cmd->status)
 		lane->broken = true;

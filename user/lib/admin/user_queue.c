@@ -103,7 +103,7 @@ static int deliver(struct user_queue *queue)
 
 		vf_cmd_remove(cmd);
 		of(cmd)->state = CMD_IDLE;
-		admin->queued = queue->waiting.count + queue->retrying.count;
+		admin->queued--;
 		if (cmd->error == -ETIMEDOUT)
 			admin->stats.timed_out++;
 		else if (!cmd->error)
@@ -135,8 +135,10 @@ static void end(struct user_queue *queue, struct vferry_cmd *cmd, int error, con
 
 	if (was == CMD_IDLE || was == CMD_FINISHED)
 		return;
-	if (was == CMD_ISSUED)
+	if (was == CMD_ISSUED) {
 		abandon(queue, cmd);
+		queue->base.queued++;
+	}
 	vf_cmd_remove(cmd);
 	of(cmd)->lane = NULL;
 	vf_queue_finish(queue, cmd, error, why);
@@ -218,6 +220,7 @@ static void answered(struct user_queue *queue, const struct vf_vq_answer *answer
 		return;
 	}
 	vf_cmd_remove(cmd);
+	queue->base.queued++;
 	cmd->wake_ns = queue->wake_ns > cmd->issue_ns ? queue->wake_ns : vf_now_ns();
 	cmd->error = vf_chain_take(queue, cmd, (uint16_t)(slot - queue->slots), answer->length);
 	free_slot(queue, slot);
@@ -317,6 +320,7 @@ static void issue(struct user_queue *queue)
 		slot->in_use = true;
 		slot->cmd = cmd;
 		queue->base.inflight++;
+		queue->base.queued--;
 		vf_cmd_remove(cmd);
 		of(cmd)->state = CMD_ISSUED;
 		vf_cmd_append(&queue->issued, cmd);
@@ -344,7 +348,6 @@ static int before_wait(struct vf_hook *hook)
 	for (unsigned int round = 0; round < 8; round++) {
 		calls += reap(queue);
 		issue(queue);
-		queue->base.queued = queue->waiting.count + queue->retrying.count;
 		if (queue->base.dead)
 			return calls + deliver(queue);
 		if (!vf_vq_listen(&queue->vq))
@@ -420,6 +423,7 @@ static void submit(struct vf_admin *admin, struct vferry_cmd *cmd)
 	struct cmd_state_of *state = of(cmd);
 	const char *why = vf_chain_check(queue, cmd);
 
+	admin->queued++;
 	state->queue = queue;
 	state->deadline_ns =
 		cmd->deadline_ns ? cmd->deadline_ns : cmd->submit_ns + admin->timeout_ns;
