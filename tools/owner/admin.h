@@ -66,7 +66,6 @@ bool keys_length_ok(const struct keys *keys, uint32_t slot, uint64_t length);
 
 uint64_t *bits_new(uint32_t count);
 void bits_fill(uint64_t *bits, uint32_t count);
-void bits_or(uint64_t *bits, const uint64_t *other, uint32_t count);
 /** bits_next() - the first bit set from @from on, @count when there is none. */
 uint32_t bits_next(const uint64_t *bits, uint32_t count, uint32_t from);
 uint32_t bits_count(const uint64_t *bits, uint32_t from, uint32_t to);

@@ -108,12 +108,6 @@ void bits_fill(uint64_t *bits, uint32_t count)
 		bit_set(bits, i);
 }
 
-void bits_or(uint64_t *bits, const uint64_t *other, uint32_t count)
-{
-	for (uint32_t i = 0; i <= count / 64; i++)
-		bits[i] |= other[i];
-}
-
 uint32_t bits_next(const uint64_t *bits, uint32_t count, uint32_t from)
 {
 	while (from < count) {
