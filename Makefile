@@ -68,6 +68,7 @@ standin_src := $(sort $(wildcard tools/standin/*.c))
 bench_src := $(sort $(wildcard tools/bench/*.c))
 unit_src := $(sort $(wildcard tests/unit/*.c))
 unit_owner_src := $(sort $(wildcard tests/unit/owner/*.c))
+helper_src := $(sort $(wildcard tests/helpers/*.c))
 fuzz_src := $(sort $(wildcard tests/fuzz/*.c))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -83,6 +84,7 @@ programs := $(if $(cli_src),$(BUILD)/vferry) $(if $(wildcard tools/owner/main.c)
 	$(if $(standin_src),$(BUILD)/vferry-standin) $(if $(bench_src),$(BUILD)/vferry-bench)
 libraries := $(BUILD)/libvferry.a $(BUILD)/libvferry.so.$(SOVERSION) $(BUILD)/libvferry.pc
 unit_bin := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(unit_src) $(unit_owner_src))
+helper_bin := $(patsubst tests/helpers/%.c,$(BUILD)/tests/helpers/%,$(helper_src))
 fuzz_bin := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(fuzz_src))
 
 .PHONY: all
@@ -177,6 +179,12 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libvferry.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_ldflags) $^ $(pkg_libs) -lcmocka -o $@
 
+# Programs that system tests run beside the product.
+$(BUILD)/tests/helpers/%: $(BUILD)/obj/tests/helpers/%.o $(BUILD)/libvferry.a
+	$(call msg,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_ldflags) $^ $(pkg_libs) -o $@
+
 # Fuzz targets link the code under test compiled for coverage, in a build of their own.
 fuzz_flags := -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 fuzz_obj = $(patsubst %.c,$(BUILD)/fuzzobj/%.o,$(1))
@@ -200,7 +208,7 @@ $(BUILD)/fuzz/%: $(BUILD)/fuzzobj/tests/fuzz/%.o $(BUILD)/fuzz/libfuzzed.a
 setup:
 	@tools/setup
 
-unit: $(unit_bin)
+unit: $(unit_bin) $(helper_bin)
 fuzz: $(fuzz_bin)
 test: all unit
 

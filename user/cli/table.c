@@ -4,10 +4,12 @@
 
 extern const struct cli_command cli_cmd_completion;
 extern const struct cli_command cli_cmd_doctor;
+extern const struct cli_command cli_cmd_keep;
 extern const struct cli_command cli_cmd_manual;
 extern const struct cli_command cli_cmd_trace;
 
 static const struct cli_command *const commands[] = {
+	&cli_cmd_keep,
 	&cli_cmd_trace,
 	&cli_cmd_doctor,
 	&cli_cmd_completion,

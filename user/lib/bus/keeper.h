@@ -30,7 +30,7 @@ struct vf_keeper_report {
 	char address[256];
 	const char *driver; /* "vfio-user", "vfio-pci" */
 	bool software;	    /* a software owner device */
-	char trouble[256];  /* why nothing is lent; empty otherwise */
+	char trouble[504];  /* why nothing is lent; empty otherwise */
 	enum vf_keeper_state state;
 	pid_t pid;
 	uint8_t epoch[16];
@@ -69,14 +69,24 @@ int vf_keepers(uint32_t ask, uint64_t timeout_ns,
 int vf_keeper_stop(const char *address, uint64_t grace_ns, struct vferry_error *err);
 
 /**
- * vf_keeper_start() - start a keeper, detached, and wait until it serves
+ * struct vf_keeper_start - how to start a keeper
  * @num_vfs: VFs to enable; 0: as found
  * @vf_token: kernel VFIO; may be NULL
+ * @timeout_ns: keep's --timeout; 0: its default
+ */
+struct vf_keeper_start {
+	uint16_t num_vfs;
+	const char *vf_token;
+	uint64_t timeout_ns;
+};
+
+/**
+ * vf_keeper_start() - start a keeper, detached, and wait until it serves
  *
  * The program is $VFERRY_PROGRAM, else this one when it is vferry, else the vferry beside it, else the one in PATH.
  * Return: 0; -EALREADY: another keeper has the owner, or is about to; what the keeper said.
  */
-int vf_keeper_start(const char *address, uint16_t num_vfs, const char *vf_token,
+int vf_keeper_start(const char *address, const struct vf_keeper_start *how,
 		    struct vferry_error *err);
 
 /* The starter's pipe: "0\n" when the keeper serves, "ERRNO words" when it cannot. */

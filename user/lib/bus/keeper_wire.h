@@ -122,7 +122,7 @@ struct vf_keeper_report_hdr {
 	struct vf_keeper_hdr hdr;
 	__u8 epoch[16];
 	__u8 address[256];
-	__u8 trouble[256]; /* words; empty: the owner serves */
+	__u8 trouble[504]; /* words; empty: the owner serves */
 	__le32 pid;
 	__le16 num_vfs;
 	__le16 total_vfs;
@@ -170,7 +170,7 @@ VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_time) == 16, "RESET, STOP, RECALL")
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_status) == 16, "STATUS");
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_result) == 512, "RESULT, GONE");
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_lent) == 144, "LENT");
-VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_report_hdr) == 568, "REPORT");
+VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_report_hdr) == 816, "REPORT");
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_report_loan) == 64, "loan entry");
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_report_vf) == 16, "VF entry");
 

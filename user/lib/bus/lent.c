@@ -206,7 +206,8 @@ static const struct vf_lease_ops lent_ops = {
 static int reach(const char *address, const struct vferry_owner_opts *opts, uint64_t deadline_ns,
 		 struct vferry_error *err)
 {
-	bool started = opts->flags & VFERRY_OWNER_NO_START;
+	struct vf_keeper_start how = { .num_vfs = opts->num_vfs };
+	bool started = false;
 	struct timespec pause = { .tv_nsec = 10000000 };
 
 	for (;;) {
@@ -217,7 +218,7 @@ static int reach(const char *address, const struct vferry_owner_opts *opts, uint
 		    vf_now_ns() >= deadline_ns)
 			return sock;
 		if (!started) {
-			ret = vf_keeper_start(address, opts->num_vfs, NULL, err);
+			ret = vf_keeper_start(address, &how, err);
 			/* Somebody else's is on its way. */
 			if (ret && ret != -EALREADY)
 				return ret;

@@ -136,10 +136,11 @@ static int read_verdict(int pipe_fd, const char *address, struct vferry_error *e
 	return vferry_fail(err, -(int)code, "%s", *rest == ' ' ? rest + 1 : rest);
 }
 
-int vf_keeper_start(const char *address, uint16_t num_vfs, const char *vf_token,
+int vf_keeper_start(const char *address, const struct vf_keeper_start *how,
 		    struct vferry_error *err)
 {
-	char program[PATH_MAX], real[256], vfs[8], ready[] = VF_KEEPER_READY_ENV "=3";
+	char program[PATH_MAX], real[256], ready[] = VF_KEEPER_READY_ENV "=3";
+	char vfs[8], timeout[32];
 	char *argv[12], **envp;
 	int pipe_fds[2], argc = 0, ret;
 	pid_t pid;
@@ -153,14 +154,19 @@ int vf_keeper_start(const char *address, uint16_t num_vfs, const char *vf_token,
 	argv[argc++] = (char *)"keep";
 	argv[argc++] = real;
 	argv[argc++] = (char *)"--foreground";
-	if (num_vfs) {
-		snprintf(vfs, sizeof(vfs), "%u", num_vfs);
+	if (how->num_vfs) {
+		snprintf(vfs, sizeof(vfs), "%u", how->num_vfs);
 		argv[argc++] = (char *)"--vfs";
 		argv[argc++] = vfs;
 	}
-	if (vf_token) {
+	if (how->vf_token) {
 		argv[argc++] = (char *)"--vf-token";
-		argv[argc++] = (char *)vf_token;
+		argv[argc++] = (char *)how->vf_token;
+	}
+	if (how->timeout_ns) {
+		snprintf(timeout, sizeof(timeout), "%lluns", (unsigned long long)how->timeout_ns);
+		argv[argc++] = (char *)"--timeout";
+		argv[argc++] = timeout;
 	}
 	argv[argc] = NULL;
 	envp = environment(ready);

@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "keep/keeper.h"
+#include "virtio/pf.h"
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+
+#define SESSIONS_MAX 256	    /* without a loan */
+#define IDLE_NS	     10000000000ULL /* nothing asked, nothing borrowed */
+#define LINGER_NS    2000000000ULL  /* socket closed, process alive */
+#define RESET_NS     2000000000ULL
+
+static struct session *of_want(struct want *want)
+{
+	return (struct session *)((char *)want - offsetof(struct session, want));
+}
+
+static bool process_ended(const struct session *session)
+{
+	struct pollfd poll_fd = { .fd = session->pidfd, .events = POLLIN };
+
+	return session->pidfd >= 0 && poll(&poll_fd, 1, 0) > 0;
+}
+
+static void send_bytes(struct session *session, const void *bytes, size_t count, const int *fds,
+		       unsigned int fd_count)
+{
+	union {
+		char room[CMSG_SPACE(VF_KEEPER_FDS * sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct iovec iov = { .iov_base = (void *)bytes, .iov_len = count };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cmsg;
+
+	if (session->closing || session->hung_up)
+		return;
+	if (fd_count) {
+		message.msg_control = control.room;
+		message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+		cmsg = CMSG_FIRSTHDR(&message);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), fds, fd_count * sizeof(int));
+	}
+	/* A caller that does not read its answers has hundreds of KiB of room before it is dropped. */
+	if (sendmsg(session->sock, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EPIPE &&
+	    errno != ECONNRESET) {
+		keep_log("pid %u (%s): cannot answer: %s", session->want.pid, session->want.comm,
+			 strerror(errno));
+		shutdown(session->sock, SHUT_RDWR);
+	}
+}
+
+static void send_result(struct session *session, enum vf_keeper_op op, int code, const char *words)
+{
+	struct vf_keeper_result message;
+
+	vf_keeper_put_result(&message, op, code, words);
+	send_bytes(session, &message, sizeof(message), NULL, 0);
+}
+
+/* --- who it is --- */
+
+static bool in_group(int sock, gid_t gid, gid_t wanted)
+{
+	gid_t groups[1024];
+	socklen_t length = sizeof(groups);
+
+	if (gid == wanted)
+		return true;
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, groups, &length))
+		return false;
+	for (size_t i = 0; i < length / sizeof(gid_t); i++) {
+		if (groups[i] == wanted)
+			return true;
+	}
+	return false;
+}
+
+static bool may_borrow(int sock, const struct ucred *peer)
+{
+	struct group *group;
+
+	if (peer->uid == 0 || peer->uid == geteuid())
+		return true;
+	group = getgrnam("vferry");
+	return group && in_group(sock, peer->gid, group->gr_gid);
+}
+
+static void name_process(struct session *session, pid_t pid)
+{
+	char path[64];
+	ssize_t n = -1;
+	int fd;
+
+	session->want.pid = (uint32_t)pid;
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, session->want.comm, sizeof(session->want.comm) - 1);
+		close(fd);
+	}
+	if (n <= 0)
+		strcpy(session->want.comm, "unknown");
+	for (char *c = session->want.comm; *c; c++) {
+		if (*c == '\n')
+			*c = '\0';
+		else if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	}
+}
+
+/* Of the very process that connected, where the kernel can say so; a number may be another's by now. */
+static int open_pidfd(int sock, pid_t pid)
+{
+	socklen_t length = sizeof(int);
+	int fd = -1;
+
+	if (!getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &fd, &length))
+		return fd;
+	if (pid <= 0)
+		return -1;
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+/* --- what it has --- */
+
+static void release(struct session *session)
+{
+	struct loans *loans = &session->keeper->loans;
+
+	if (session->want.waiting || session->want.loan)
+		loans_withdraw(loans, &session->want);
+}
+
+static void lent(struct want *want, struct loan *loan)
+{
+	struct session *session = of_want(want);
+	struct vf_keeper_lent message;
+	int fds[VF_KEEPER_FDS];
+	unsigned int fd_count = vf_keeper_put_lent(&message, fds, &loan->lease);
+
+	vf_timer_stop(session->keeper->ring, &session->patience);
+	send_bytes(session, &message, sizeof(message), fds, fd_count);
+}
+
+static void set_patience(struct session *session, uint64_t ns)
+{
+	vf_timer_set(session->keeper->ring, &session->patience, vf_now_ns() + ns);
+}
+
+static void refused(struct want *want, const struct vferry_error *err)
+{
+	struct session *session = of_want(want);
+
+	send_result(session, VF_KEEPER_RESULT, err->code, err->text);
+	set_patience(session, IDLE_NS);
+}
+
+static bool dead(struct want *want)
+{
+	struct session *session = of_want(want);
+
+	if (!process_ended(session))
+		return false;
+	session_close(session);
+	return true;
+}
+
+/* --- what it asks --- */
+
+static void borrow(struct session *session, const struct vf_keeper_request *request)
+{
+	struct want *want = &session->want;
+
+	if (want->loan || want->waiting || session->returning) {
+		send_result(session, VF_KEEPER_RESULT, -EALREADY,
+			    "one loan a connection: this one has or awaits its own");
+		return;
+	}
+	epoch_check(session->keeper);
+	want->vfs = request->vfs;
+	want->arena_bytes = request->arena_bytes;
+	want->wait = request->flags & VF_KEEPER_F_WAIT;
+	want->alone = request->flags & VF_KEEPER_F_ALONE;
+	want->granted = lent;
+	want->refused = refused;
+	want->dead = dead;
+	vf_timer_stop(session->keeper->ring, &session->patience);
+	loans_ask(&session->keeper->loans, want);
+}
+
+static void give_back(struct session *session)
+{
+	if (!session->want.loan) {
+		send_result(session, VF_KEEPER_RESULT, -ENOENT, "nothing is on loan to you");
+		return;
+	}
+	session->returning = session->want.loan;
+	release(session);
+}
+
+static void reset(struct session *session, uint64_t ns)
+{
+	struct loan *loan = session->want.loan;
+	struct vferry_error err = { 0 };
+	int ret;
+
+	if (!loan) {
+		send_result(session, VF_KEEPER_RESULT, -ENOENT, "nothing is on loan to you");
+		return;
+	}
+	if (ns > RESET_NS)
+		ns = RESET_NS;
+	ret = loan->loans->ops->reset(loan->loans->device, loan->queue, vf_now_ns() + ns, &err);
+	send_result(session, VF_KEEPER_RESULT, ret, err.text);
+}
+
+static void take(struct session *session, size_t count)
+{
+	struct vf_keeper_request request;
+	struct vferry_error err;
+	int ret = vf_keeper_decode(session->bytes, count, &request, &err);
+
+	if (ret) {
+		send_result(session, VF_KEEPER_RESULT, ret, err.text);
+		session_close(session);
+		return;
+	}
+	switch (request.op) {
+	case VF_KEEPER_BORROW:
+		borrow(session, &request);
+		break;
+	case VF_KEEPER_RETURN:
+		give_back(session);
+		break;
+	case VF_KEEPER_KICK:
+		if (session->want.loan)
+			session->keeper->loans.ops->kick(session->keeper->loans.device,
+							 &session->want.loan->lease);
+		break;
+	case VF_KEEPER_RESET:
+		reset(session, request.ns);
+		break;
+	case VF_KEEPER_STATUS:
+		session->asking = 1 + request.flags;
+		own_ask(session->keeper, request.flags);
+		break;
+	case VF_KEEPER_STOP:
+		keep_log("pid %u (%s) ends this keeper", session->want.pid, session->want.comm);
+		send_result(session, VF_KEEPER_RESULT, 0, NULL);
+		vf_timer_stop(session->keeper->ring, &session->patience);
+		keeper_end(session->keeper, request.ns);
+		break;
+	default:
+		break;
+	}
+}
+
+/* --- the connection --- */
+
+static void arm(struct session *session)
+{
+	io_uring_prep_recv(vf_ring_sqe(session->keeper->ring, &session->receive), session->sock,
+			   session->bytes, sizeof(session->bytes), 0);
+}
+
+static void received(struct vf_op *op, int32_t res, uint32_t flags)
+{
+	struct session *session =
+		(struct session *)((char *)op - offsetof(struct session, receive));
+
+	if (session->closing)
+		return;
+	if (res > 0) {
+		take(session, (size_t)res);
+		if (!session->closing)
+			arm(session);
+		return;
+	}
+	if (res == -EINTR || res == -EAGAIN) {
+		arm(session);
+		return;
+	}
+	/*
+	 * Hung up without RETURN. An engine that dies closes its socket a moment before its pidfd says so; one that lives may
+	 * still have the memory mapped, so it gets that moment.
+	 */
+	if (session->want.loan && session->pidfd >= 0 && !process_ended(session)) {
+		session->hung_up = true;
+		set_patience(session, LINGER_NS);
+		return;
+	}
+	session_close(session);
+}
+
+static void died(struct vf_op *op, int32_t res, uint32_t flags)
+{
+	struct session *session = (struct session *)((char *)op - offsetof(struct session, death));
+
+	if (session->closing)
+		return;
+	if (res < 0 && res != -ECANCELED)
+		keep_log("pid %u (%s): its end cannot be watched: %s", session->want.pid,
+			 session->want.comm, strerror(-res));
+	else
+		session_close(session);
+}
+
+static void out_of_patience(struct vf_timer *timer)
+{
+	struct session *session =
+		(struct session *)((char *)timer - offsetof(struct session, patience));
+
+	if (session->want.loan)
+		keep_log("pid %u (%s) hung up without giving its loan back, and lives",
+			 session->want.pid, session->want.comm);
+	session_close(session);
+}
+
+static bool idle(const struct session *session)
+{
+	return !session->closing && !session->want.loan && !session->want.waiting &&
+	       !session->returning && !session->asking;
+}
+
+/* Connections that say nothing make room for the next caller, the oldest first. */
+static void make_room(struct keeper *keeper)
+{
+	struct session *oldest = NULL;
+
+	if (keeper->session_count < SESSIONS_MAX)
+		return;
+	for (struct session *s = keeper->sessions; s; s = s->next) {
+		if (idle(s))
+			oldest = s; /* the newest stands first */
+	}
+	if (oldest)
+		session_close(oldest);
+}
+
+void session_new(struct keeper *keeper, int sock)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	struct ucred peer = { 0 };
+	socklen_t length = sizeof(peer);
+	char words[400];
+
+	if (!session || getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &length)) {
+		free(session);
+		close(sock);
+		return;
+	}
+	make_room(keeper);
+	session->keeper = keeper;
+	session->sock = sock;
+	session->pidfd = -1;
+	session->since_ns = vf_now_ns();
+	session->receive.done = received;
+	session->death.done = died;
+	session->patience.fn = out_of_patience;
+	session->next = keeper->sessions;
+	keeper->sessions = session;
+	keeper->session_count++;
+	name_process(session, peer.pid);
+	if (!may_borrow(sock, &peer)) {
+		snprintf(words, sizeof(words),
+			 "the keeper of %s lets in root, user %u and group vferry; you are user %u",
+			 keeper->address, geteuid(), peer.uid);
+		keep_log("pid %u (%s), user %u: not let in", session->want.pid, session->want.comm,
+			 peer.uid);
+		send_result(session, VF_KEEPER_RESULT, -EACCES, words);
+		session_close(session);
+		return;
+	}
+	session->pidfd = open_pidfd(sock, peer.pid);
+	if (session->pidfd >= 0)
+		io_uring_prep_poll_add(vf_ring_sqe(keeper->ring, &session->death), session->pidfd,
+				       POLLIN);
+	set_patience(session, IDLE_NS);
+	arm(session);
+}
+
+void session_close(struct session *session)
+{
+	struct keeper *keeper = session->keeper;
+
+	if (session->closing)
+		return;
+	session->closing = true;
+	session->asking = 0;
+	session->returning = NULL;
+	vf_timer_stop(keeper->ring, &session->patience);
+	release(session);
+	/* Gentler than a cancel: what was sent before is still read by the other side. */
+	shutdown(session->sock, SHUT_RDWR);
+	vf_ring_cancel(keeper->ring, &session->receive);
+	vf_ring_cancel(keeper->ring, &session->death);
+}
+
+void session_leave(struct session *session)
+{
+	session->closing = true;
+	vf_timer_stop(session->keeper->ring, &session->patience);
+	vf_ring_cancel(session->keeper->ring, &session->receive);
+	vf_ring_cancel(session->keeper->ring, &session->death);
+}
+
+void session_recall(struct session *session, uint64_t grace_ns)
+{
+	struct vf_keeper_request request = { .op = VF_KEEPER_STOP, .ns = grace_ns };
+	struct vf_keeper_time message;
+
+	vf_keeper_encode(&request, &message);
+	message.hdr.op = htole16(VF_KEEPER_RECALL);
+	send_bytes(session, &message, sizeof(message), NULL, 0);
+}
+
+void session_kill(struct session *session)
+{
+	if (session->pidfd < 0) {
+		session_close(session);
+		return;
+	}
+	keep_log("pid %u (%s) has not given back what it borrowed in time: killed",
+		 session->want.pid, session->want.comm);
+	syscall(SYS_pidfd_send_signal, session->pidfd, SIGKILL, NULL, 0);
+}
+
+void session_gone(struct session *session, int code, const char *words)
+{
+	send_result(session, VF_KEEPER_GONE, code, words);
+}
+
+void sessions_ended(struct keeper *keeper, struct loan *loan)
+{
+	for (struct session *s = keeper->sessions; s; s = s->next) {
+		if (s->returning != loan)
+			continue;
+		s->returning = NULL;
+		if (loan->state)
+			send_result(s, VF_KEEPER_RESULT, -EBUSY, keeper->loans.trouble);
+		else
+			send_result(s, VF_KEEPER_RESULT, 0, NULL);
+		set_patience(s, IDLE_NS);
+	}
+}
+
+void sessions_report(struct keeper *keeper, uint32_t ask)
+{
+	for (struct session *s = keeper->sessions; s; s = s->next) {
+		size_t count;
+		void *bytes;
+
+		if (!s->asking || (s->asking - 1) & ~ask)
+			continue;
+		bytes = report_make(keeper, s->asking - 1, &count);
+		s->asking = 0;
+		if (bytes)
+			send_bytes(s, bytes, count, NULL, 0);
+		else
+			send_result(s, VF_KEEPER_RESULT, -ENOMEM,
+				    "the keeper has no memory for a report");
+		free(bytes);
+	}
+}
+
+void sessions_sweep(struct keeper *keeper)
+{
+	struct session **at = &keeper->sessions;
+
+	while (*at) {
+		struct session *session = *at;
+
+		if (!session->closing || session->receive.busy || session->death.busy) {
+			at = &session->next;
+			continue;
+		}
+		*at = session->next;
+		keeper->session_count--;
+		close(session->sock);
+		if (session->pidfd >= 0)
+			close(session->pidfd);
+		free(session);
+	}
+}
