@@ -254,16 +254,14 @@ void admin_function_reset(struct function *fn)
 void admin_pf_reset(struct owner *owner)
 {
 	owner->admin->list = VFERRY_LIST_BASE;
-	for (unsigned int i = 0; i < OWNER_MAX_QUEUES; i++)
-		service_forget(owner, i);
+	service_forget(owner, 0, OWNER_MAX_QUEUES);
 	for (unsigned int i = 1; i <= owner->opts.vfs; i++)
 		image_close(&owner->vfs[i]);
 }
 
 void admin_queue_reset(struct owner *owner, unsigned int queue)
 {
-	if (queue < OWNER_MAX_QUEUES)
-		service_forget(owner, queue);
+	service_forget(owner, queue, 1);
 }
 
 void admin_vfs_enabled(struct owner *owner, uint16_t num)

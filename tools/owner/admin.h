@@ -279,8 +279,8 @@ struct admin {
 void admin_execute(struct admin_command *command);
 /** service_executed() - the command's effect is done, its answer is @answer. */
 void service_executed(struct admin_command *command, struct answer answer);
-/** service_forget() - drop the requests of @queue. */
-void service_forget(struct owner *owner, unsigned int queue);
+/** service_forget() - drop the requests of @count queues. */
+void service_forget(struct owner *owner, unsigned int first, unsigned int count);
 void service_free(struct owner *owner);
 
 void mode_set(struct admin_command *command, unsigned int mode);

@@ -13,9 +13,10 @@
 #define HUGE_FROM    (16ULL << 20)
 #define CLOCK_NS     10000000ULL
 #define CLOCK_LAG_NS 1000000000ULL /* a loop that was stopped for longer does not catch up */
-#define CLOCK_BYTES  (16ULL << 20) /* changed in one tick at most: the loop has other work */
-#define SWEEP_NS     1000000ULL
-#define SWEEP_BYTES  (8ULL << 20)
+#define CLOCK_BYTES \
+	(16ULL << 20) /* changed in one tick, all VFs together: the loop has other work */
+#define SWEEP_NS    1000000ULL
+#define SWEEP_BYTES (8ULL << 20)
 
 /* --- areas ------------------------------------------------------------------------------------------ */
 
@@ -198,20 +199,30 @@ void blocks_change(struct function *fn, uint64_t bytes)
 	}
 }
 
+static unsigned int active_vfs(const struct owner *owner)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 1; i <= owner->num_vfs; i++)
+		count += owner->vfs[i].mode == VFERRY_MODE_ACTIVE;
+	return count;
+}
+
 static void tick(struct vf_timer *timer)
 {
 	struct admin *admin = (struct admin *)((char *)timer - offsetof(struct admin, clock));
 	struct owner *owner = admin->owner;
 	uint64_t now = vf_now_ns();
 	uint64_t lag = now - admin->clock_at;
+	unsigned int active = active_vfs(owner);
 	uint64_t bytes;
 
 	if (lag > CLOCK_LAG_NS)
 		lag = CLOCK_LAG_NS;
 	bytes = (uint64_t)((unsigned __int128)owner->opts.change_rate * lag / 1000000000ULL);
-	if (bytes > CLOCK_BYTES)
-		bytes = CLOCK_BYTES;
-	for (unsigned int i = 1; i <= owner->num_vfs && i <= owner->opts.vfs; i++)
+	if (active && bytes > CLOCK_BYTES / active)
+		bytes = CLOCK_BYTES / active;
+	for (unsigned int i = 1; i <= owner->num_vfs; i++)
 		if (owner->vfs[i].mode == VFERRY_MODE_ACTIVE)
 			blocks_change(&owner->vfs[i], bytes);
 	admin->clock_at = now;

@@ -389,9 +389,9 @@ uint32_t image_read(struct function *fn, struct segments *to, uint64_t room)
 			return 0;
 		open_image(fn);
 	}
-	/* context_len has 32 bits. */
-	if (room > UINT32_MAX)
-		room = UINT32_MAX;
+	/* context_len and the used length have 32 bits. */
+	if (room > INT32_MAX)
+		room = INT32_MAX;
 	while (given < room && image->state != IMAGE_DRAINED) {
 		struct piece piece;
 		uint64_t take;

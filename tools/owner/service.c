@@ -249,19 +249,18 @@ static void forget(struct admin_command *command)
 	free(command);
 }
 
-void service_forget(struct owner *owner, unsigned int queue)
+/* All of them before the next command begins: those of other queues may go on, those of these may not. */
+void service_forget(struct owner *owner, unsigned int first, unsigned int count)
 {
-	struct admin_queue *q = &owner->admin->queues[queue];
-
-	while (q->first)
-		forget(queue_pop(q));
+	for (unsigned int i = first; i < first + count && i < OWNER_MAX_QUEUES; i++)
+		while (owner->admin->queues[i].first)
+			forget(queue_pop(&owner->admin->queues[i]));
 	turn(owner);
 }
 
 void service_free(struct owner *owner)
 {
-	for (unsigned int i = 0; i < OWNER_MAX_QUEUES; i++)
-		service_forget(owner, i);
+	service_forget(owner, 0, OWNER_MAX_QUEUES);
 	/* Commands whose Active -> Stop never ended stand in their member's line only. */
 	for (unsigned int i = 1; i <= owner->opts.vfs; i++)
 		while (owner->vfs[i].admin && owner->vfs[i].admin->line) {
