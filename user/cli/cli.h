@@ -234,7 +234,7 @@ struct cli_column {
  * @key: member of the document, NULL: the document itself; "a.0.b" looks inside objects and arrays
  * @title: line above, or NULL
  * @columns: ended by a NULL key
- * @empty: printed instead of a table without rows; NULL: nothing
+ * @empty: printed instead of a table without rows; NULL: nothing, not even the title
  */
 struct cli_view {
 	const char *key;

@@ -7,7 +7,14 @@
 
 #define PAGE_DATE "November 22, 2026"
 
-/* Running text; a dot or quote in column one would be a macro. */
+static bool ends_sentence(const char *word, size_t length)
+{
+	while (length && strchr(")'\"", word[length - 1]))
+		length--;
+	return length && strchr(".?!", word[length - 1]);
+}
+
+/* Running text: a sentence begins a line; a dot or quote in column one would be a macro. */
 static void text(const char *words)
 {
 	int column = 0;
@@ -15,13 +22,6 @@ static void text(const char *words)
 	while (*words) {
 		size_t length = strcspn(words, " ");
 
-		if (column && column + (int)length >= 78) {
-			putchar('\n');
-			column = 0;
-		} else if (column) {
-			putchar(' ');
-			column++;
-		}
 		if (!column && (*words == '.' || *words == '\''))
 			fputs("\\&", stdout);
 		for (size_t i = 0; i < length; i++) {
@@ -33,9 +33,30 @@ static void text(const char *words)
 				putchar(words[i]);
 		}
 		column += (int)length;
+		if (words[length] && column < 70 && !ends_sentence(words, length)) {
+			putchar(' ');
+			column++;
+		} else {
+			putchar('\n');
+			column = 0;
+		}
 		words += length;
 		words += strspn(words, " ");
 	}
+	if (column)
+		putchar('\n');
+}
+
+/* One line as it is to be typed. */
+static void literal(const char *line)
+{
+	if (*line == '.' || *line == '\'')
+		fputs("\\&", stdout);
+	for (; *line; line++)
+		fputs(*line == '\\'  ? "\\e"
+		      : *line == '-' ? "\\-"
+				     : (const char[]){ *line, 0 },
+		      stdout);
 	putchar('\n');
 }
 
@@ -203,7 +224,7 @@ static void examples(const struct cli_command *command, bool *heading)
 		if (e->what)
 			sentence(e->what);
 		puts(".Bd -literal -offset indent -compact");
-		text(e->line);
+		literal(e->line);
 		puts(".Ed");
 	}
 	for (const struct cli_command *const *sub = command->subs; sub && *sub; sub++)

@@ -199,9 +199,9 @@ int cli_parse_owner(const char *text, struct vferry_error *err)
 
 int cli_parse_choice(const char *text, const char *choices, struct vferry_error *err)
 {
-	size_t length = strlen(text);
+	size_t length = strcspn(text, "|");
 
-	for (const char *at = choices; at; at = strchr(at, '|')) {
+	for (const char *at = text[length] ? NULL : choices; at; at = strchr(at, '|')) {
 		at += *at == '|';
 		if (length && !strncmp(at, text, length) && (!at[length] || at[length] == '|'))
 			return 0;

@@ -253,7 +253,7 @@ static void view_text(struct json_object *doc, const struct cli_view *view, bool
 		list(part, view->columns);
 	else if (json_object_array_length(part))
 		table(part, view->columns);
-	else
+	else if (*view->empty)
 		printf("%s\n", view->empty);
 }
 

@@ -2,19 +2,24 @@
 /* The table's top: add a command here, in the order in which help shows it. */
 #include "cli/cli.h"
 
-extern const struct cli_command cli_cmd_completion;
-extern const struct cli_command cli_cmd_doctor;
-extern const struct cli_command cli_cmd_keep;
-extern const struct cli_command cli_cmd_manual;
-extern const struct cli_command cli_cmd_trace;
+#define COMMANDS(X)   \
+	X(admin)      \
+	X(keep)       \
+	X(trace)      \
+	X(list)       \
+	X(doctor)     \
+	X(completion) \
+	X(manual)
+
+#define X(name) extern const struct cli_command cli_cmd_##name;
+COMMANDS(X)
+#undef X
 
 static const struct cli_command *const commands[] = {
-	&cli_cmd_keep,
-	&cli_cmd_trace,
-	&cli_cmd_doctor,
-	&cli_cmd_completion,
-	&cli_cmd_manual,
-	NULL,
+#define X(name) &cli_cmd_##name,
+	COMMANDS(X)
+#undef X
+		NULL,
 };
 
 static const char *const about[] = {
