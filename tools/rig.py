@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What system tests, the demo and the bench share: TAP, processes that are ended by their id, owner devices and
 stand-ins. Every wait is bounded."""
-import json, os, pathlib, select, signal, socket, subprocess, sys, tempfile, time, traceback
+import ctypes, json, os, pathlib, select, signal, socket, subprocess, sys, tempfile, time, traceback
 
 LIMIT = 120.0  # seconds; for waits that end much sooner when all is well
 
@@ -56,6 +56,11 @@ def until(condition, what, limit=LIMIT):
     return value
 
 
+def end_with_parent():
+    """For a child: SIGTERM when whoever started it dies, however it dies."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
 class Scratch:
     """A folder, and processes that are gone when it is left. Sockets fit into sun_path there."""
 
@@ -81,6 +86,7 @@ class Scratch:
     def start(self, command, **options):
         options.setdefault("env", self.env)
         options.setdefault("stdin", subprocess.DEVNULL)
+        options.setdefault("preexec_fn", end_with_parent)
         process = subprocess.Popen([str(word) for word in command], text=True, errors="replace", **options)
         self.processes.append(process)
         return process
