@@ -220,8 +220,8 @@ void vf_reader_start(struct vf_reader *reader, uint64_t estimate, bool frozen)
 	reader->frozen = frozen;
 	reader->error = 0;
 	reader->remaining = estimate;
-	if (!reader->chunk)
-		reader->chunk = vf_arena_slot_bytes(reader->arena);
+	/* The last pass ended with a short chunk: that says nothing about the first ones of this pass. */
+	reader->chunk = vf_arena_slot_bytes(reader->arena);
 	reader->backoff_ns = 0;
 	reader->put_off_since_ns = 0;
 	pump(reader);

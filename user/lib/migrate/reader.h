@@ -51,7 +51,7 @@ struct vf_reader {
 	bool at_end;   /* the last answer was 0 */
 	bool starving; /* would READ, has no slot */
 	uint64_t remaining; /* estimate of what the device has still to say */
-	uint32_t chunk;	    /* largest chunk of late, the slot's size before the first */
+	uint32_t chunk;	    /* length of the last chunk; the slot's size before the first of a pass */
 	uint64_t bytes;	    /* of the pass */
 	int error;
 	uint16_t status, qualifier;
