@@ -154,7 +154,7 @@ static int one_at_a_time(struct many *many, struct bench_side *side, struct vfer
 
 int bench_many(const struct bench_opts *opts, struct vferry_error *err)
 {
-	struct many many = { .count = opts->vfs, .estimate = opts->bytes };
+	struct many many = { .count = opts->vfs };
 	struct bench_side ours, plain;
 	int error = pull_open(&many.owner, opts, err);
 
@@ -169,6 +169,9 @@ int bench_many(const struct bench_opts *opts, struct vferry_error *err)
 		member->pull.arg = member;
 		member->many = &many;
 	}
+	if (!error)
+		error = vferry_ctx_size(many.owner, opts->first_vf, true, &many.estimate, NULL,
+					err);
 	for (unsigned int i = 0; !error && i <= opts->pairs; i++) {
 		error = all_at_once(&many, &ours, err);
 		if (!error)

@@ -31,15 +31,18 @@ static int read_once(struct pull *pull, const struct bench_opts *opts, struct be
 		     struct vferry_error *err)
 {
 	struct landings *landings = pull->arg;
+	uint64_t estimate = 0;
 	double begin, cpu;
 	int error = vferry_ctx_discard(pull->owner, pull->vf, NULL, err);
 
+	if (!error)
+		error = vferry_ctx_size(pull->owner, pull->vf, true, &estimate, NULL, err);
 	if (error)
 		return error;
 	landings->count = 0;
 	begin = bench_seconds();
 	cpu = bench_cpu();
-	error = pull_pass(pull, opts->bytes, true, err);
+	error = pull_pass(pull, estimate, true, err);
 	*side = (struct bench_side){ bench_seconds() - begin, bench_cpu() - cpu, pull->bytes };
 	if (!error && pull->bytes < opts->bytes)
 		return vferry_fail(err, -EIO,
