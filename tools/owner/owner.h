@@ -89,6 +89,7 @@ struct owner_opts {
 	uint64_t seed;
 	bool full_images;
 	bool read_clears;
+	bool no_ioeventfd; /* doorbells by message only */
 	bool verbose;
 };
 
@@ -100,6 +101,7 @@ struct owner {
 	uint16_t num_vfs;      /* VFs enabled now, 0 while VF Enable is clear */
 	struct admin *admin;   /* the administration: list in use, service timers, faults */
 	struct faults *faults; /* fault.c: what --fault asked for */
+	struct owner_io *io;   /* the function room's own */
 	void (*die)(struct owner *owner); /* a fault asked for death: exits without clean-up */
 };
 
