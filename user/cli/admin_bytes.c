@@ -166,10 +166,9 @@ int admin_answer_error(const struct vferry_cmd *cmd, struct vferry_error *err)
 				   cmd->why ? cmd->why : strerror(-cmd->error));
 	if (cmd->status == VFERRY_STATUS_OK)
 		return 0;
-	return vferry_fail(err, -EREMOTEIO,
-			   "%s: the device answered %s (status %u, qualifier %u %s)", where,
-			   vferry_status_name(cmd->status), cmd->status, cmd->qualifier,
-			   vferry_qualifier_name(cmd->qualifier));
+	return vferry_fail(err, -EREMOTEIO, "%s: the device answers %s (%u), %s (%u)", where,
+			   vferry_status_name(cmd->status), cmd->status,
+			   vferry_qualifier_name(cmd->qualifier), cmd->qualifier);
 }
 
 static void put_bytes(struct cli *cli, const char *name, const uint8_t *bytes, size_t count)

@@ -185,6 +185,11 @@ int admin_run_read(struct cli *cli)
 				 (unsigned long long)totals.commands);
 		return CLI_DONE;
 	}
+	if (!totals.bytes)
+		cli_note(
+			cli,
+			"VF %u has nothing to say since it was read last; 'discard' makes a full image due",
+			vf);
 	return print_totals(cli, "vferry.admin.read", vf, path, &totals);
 }
 
@@ -221,6 +226,11 @@ static int write_chunks(struct cli *cli, struct vferry_owner *owner, uint16_t vf
 		}
 	}
 	free(buffer);
+	if (rc == -EREMOTEIO && answer.qualifier == VFERRY_Q_INVALID_COMMAND && !totals->bytes)
+		cli_note(
+			cli,
+			"a context is written in freeze only; see 'vferry admin OWNER mode get --vf %u'",
+			vf);
 	return rc ? cli_fail_answer(cli, &err, &answer) : CLI_DONE;
 }
 
