@@ -32,7 +32,8 @@ struct vf_admin {
 	unsigned int queued; /* waiting: for a place, for their turn, for the moment to try again */
 	unsigned int abandoned; /* timed out; their memory is still the device's */
 	int dead; /* -EPROTO: the device answered what cannot be; -ENODEV: it is gone. New commands get this */
-	bool recalled; /* the keeper wants everything back soon */
+	bool wants_turn; /* commands wait for the next vf_ring_turn() */
+	bool recalled;	 /* the keeper wants everything back soon */
 	struct vferry_admin_stats stats;
 	unsigned char exec_answer[VFERRY_CMD_INLINE_RESULT];
 };

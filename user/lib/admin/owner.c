@@ -202,7 +202,7 @@ int vferry_owner_turn(struct vferry_owner *owner, uint64_t timeout_ns)
 	else if (until < now)
 		until = UINT64_MAX;
 	ret = vf_ring_turn(owner->ring, until);
-	set_timer(owner, owner->admin->queued ? 0 : vf_ring_next_timer(owner->ring));
+	set_timer(owner, owner->admin->wants_turn ? 0 : vf_ring_next_timer(owner->ring));
 	return ret;
 }
 
@@ -234,7 +234,7 @@ int vferry_owner_exec(struct vferry_owner *owner, struct vferry_cmd *cmd)
 {
 	int ret = vf_admin_exec(owner->admin, cmd);
 
-	set_timer(owner, vf_ring_next_timer(owner->ring));
+	set_timer(owner, owner->admin->wants_turn ? 0 : vf_ring_next_timer(owner->ring));
 	return ret;
 }
 

@@ -301,6 +301,7 @@ static void ring_doorbell(struct user_queue *queue)
 void vf_queue_send(struct user_queue *queue, struct vferry_cmd *cmd)
 {
 	of(cmd)->state = CMD_WAITING;
+	queue->base.wants_turn = true;
 	vf_cmd_append(&queue->waiting, cmd);
 }
 
@@ -309,6 +310,7 @@ static void issue(struct user_queue *queue)
 	struct vferry_cmd *first = NULL;
 	uint64_t now = 0;
 
+	queue->base.wants_turn = false;
 	while (queue->waiting.head && queue->free_slot != NO_SLOT && !queue->base.dead) {
 		struct vferry_cmd *cmd = queue->waiting.head;
 		struct command_slot *slot = &queue->slots[queue->free_slot];
