@@ -49,12 +49,17 @@ static void again(struct vf_timer *timer)
 
 static void cancel_all(struct lane *lane, struct cmd_list *list)
 {
+	int dead = lane->queue->base.dead;
+
 	while (list->head) {
 		struct vferry_cmd *cmd = list->head;
 
 		vf_cmd_remove(cmd);
 		of(cmd)->lane = NULL;
-		vf_queue_finish(lane->queue, cmd, -ECANCELED, behind);
+		if (dead)
+			vf_queue_finish(lane->queue, cmd, dead, lane->queue->dead_why);
+		else
+			vf_queue_finish(lane->queue, cmd, -ECANCELED, behind);
 	}
 }
 
