@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "device.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "guard.h"
@@ -29,6 +31,15 @@ static int listen_all(struct owner *owner, struct vferry_error *err)
 
 	if (mkdir(dir, 0755) && errno != EEXIST)
 		return vferry_fail(err, -errno, "--socket-dir %s: %s", dir, strerror(errno));
+	/* One owner a folder; the lock ends with the process, however that ends. */
+	owner->io->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (owner->io->dir < 0)
+		return vferry_fail(err, -errno, "--socket-dir %s: %s", dir, strerror(errno));
+	if (flock(owner->io->dir, LOCK_EX | LOCK_NB))
+		return vferry_fail(err, -EBUSY,
+				   "--socket-dir %s: another vferry-owner runs there; end it, or "
+				   "give another folder",
+				   dir);
 	for (unsigned int i = 0; i <= owner->opts.vfs && !ret; i++) {
 		snprintf(path, sizeof(path), i ? "%s/vf%u.sock" : "%s/pf%u.sock", dir, i);
 		ret = server_new(function_at(owner, i), path, err);
@@ -48,6 +59,7 @@ int device_new(struct owner *owner,
 	owner->vfs = calloc(owner->opts.vfs + 1, sizeof(*owner->vfs));
 	if (!owner->io || !owner->vfs)
 		return vferry_fail(err, -ENOMEM, "no memory for %u VFs", owner->opts.vfs);
+	owner->io->dir = -1;
 	for (unsigned int i = 0; i <= owner->opts.vfs; i++) {
 		int fd = disk(arg, i, err);
 
@@ -121,6 +133,8 @@ void device_free(struct owner *owner)
 		server_free(function_at(owner, i));
 		function_free(function_at(owner, i));
 	}
+	if (owner->io && owner->io->dir >= 0)
+		close(owner->io->dir);
 	free(owner->vfs);
 	free(owner->io);
 	owner->vfs = NULL;

@@ -210,6 +210,7 @@ struct owner_io {
 	struct chain chain; /* scratch: one chain at a time is taken apart */
 	struct quiesce *quiesces;
 	unsigned int guard_hits; /* seen so far */
+	int dir;		 /* --socket-dir, locked; -1 without */
 };
 
 /** function_new() - PF (0) or VF @number of @owner; @disk is taken over. */

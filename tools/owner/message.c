@@ -271,7 +271,9 @@ static int on_region_io_fds(struct function *fn, struct message *message, struct
 	if (!out)
 		return -ENOMEM;
 	memcpy(out, &info, sizeof(info));
-	for (unsigned int q = 0; q < queues; q++) {
+	/* Admin queues first: who keeps only the first few keeps those that matter. */
+	for (unsigned int i = 0; i < queues; i++) {
+		unsigned int q = (fn->io->admin_first % queues + i) % queues;
 		struct vfio_user_ioeventfd bell = {
 			.offset = htole64(BAR_NOTIFY + q * NOTIFY_MULTIPLIER),
 			.size = htole64(2),
@@ -279,7 +281,7 @@ static int on_region_io_fds(struct function *fn, struct message *message, struct
 			.type = htole32(VFIO_USER_IO_FD_IOEVENTFD),
 		};
 
-		memcpy(out + sizeof(info) + q * sizeof(bell), &bell, sizeof(bell));
+		memcpy(out + sizeof(info) + i * sizeof(bell), &bell, sizeof(bell));
 	}
 	for (unsigned int i = 0; i < fds; i++)
 		reply->fds[i] = doorbell_fd(fn, i);

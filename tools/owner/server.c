@@ -168,20 +168,6 @@ void server_drop_client(struct server *server)
 
 /* --- the socket ------------------------------------------------------------------------------------------- */
 
-static int stale_socket(const struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = connect(fd, (const struct sockaddr *)address, sizeof(*address)) ? -errno : 0;
-	close(fd);
-	/* Nobody listens: left behind by an owner that died. */
-	if (ret == -ECONNREFUSED)
-		return unlink(address->sun_path) ? -errno : 0;
-	return -EADDRINUSE;
-}
-
 static int server_listen(struct server *server, struct vferry_error *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -191,25 +177,15 @@ static int server_listen(struct server *server, struct vferry_error *err)
 	if (server->listener < 0)
 		return vferry_fail(err, -errno, "socket: %s", strerror(errno));
 	memcpy(address.sun_path, server->path, sizeof(server->path));
+	/* The folder is locked by this process: a socket in it is what a dead owner left behind. */
+	unlink(server->path);
 	ret = bind(server->listener, (struct sockaddr *)&address, sizeof(address)) ? -errno : 0;
-	if (ret == -EADDRINUSE) {
-		ret = stale_socket(&address);
-		if (!ret)
-			ret = bind(server->listener, (struct sockaddr *)&address, sizeof(address))
-				      ? -errno
-				      : 0;
-	}
 	if (!ret && listen(server->listener, SERVER_BACKLOG))
 		ret = -errno;
 	if (!ret)
 		return 0;
 	close(server->listener);
 	server->listener = -1;
-	if (ret == -EADDRINUSE)
-		return vferry_fail(err, ret,
-				   "%s: another process listens there; end it, or give another "
-				   "--socket-dir",
-				   server->path);
 	return vferry_fail(err, ret, "cannot listen on %s: %s", server->path, strerror(-ret));
 }
 

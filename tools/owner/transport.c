@@ -45,6 +45,8 @@ void transport_init(struct function *fn)
 	fn->device_features |= FN_FEATURES_REQUIRED | (1ULL << VIRTIO_F_RING_RESET) |
 			       (1ULL << VIRTIO_RING_F_EVENT_IDX) |
 			       (1ULL << VIRTIO_RING_F_INDIRECT_DESC);
+	if (fn->io->pci.sriov_cap)
+		fn->device_features |= 1ULL << VIRTIO_F_SR_IOV;
 	if (fn->io->admin_first < fn_total_queues(fn))
 		fn->device_features |= 1ULL << VIRTIO_F_ADMIN_VQ;
 	transport_blank(fn);
