@@ -252,6 +252,11 @@ struct admin_command {
 	uint64_t result_bytes;
 	uint32_t output;
 	uint32_t used;
+	uint64_t begin_ns;
+	uint32_t answered; /* status and qualifier << 16, for probes */
+	bool mode_asked;   /* a MODE_SET that got as far as the mode table: from and to are set */
+	uint8_t mode_from;
+	uint8_t mode_to;
 	struct fault_effect effect;
 };
 

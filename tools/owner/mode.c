@@ -153,6 +153,9 @@ void mode_set(struct admin_command *command, unsigned int mode)
 {
 	struct function *fn = command->fn;
 
+	command->mode_asked = true;
+	command->mode_from = (uint8_t)fn->mode;
+	command->mode_to = (uint8_t)mode;
 	if (!rule_mode_known(mode)) {
 		service_executed(command, ANSWER(EINVAL, INVALID_FIELD));
 	} else if (mode == fn->mode) {

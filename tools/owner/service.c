@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <vferry/probes.h>
 #include "tools/owner/admin.h"
 
 #define HEADER_BYTES sizeof(struct vferry_admin_hdr)
@@ -40,6 +41,7 @@ static void write_answer(struct admin_command *command, struct answer answer)
 	uint64_t written;
 
 	answer = garble(command, answer);
+	command->answered = (uint32_t)answer.status | (uint32_t)answer.qualifier << 16;
 	output = htole32(command->output);
 	header.status = htole16(answer.status);
 	header.status_qualifier = htole16(answer.qualifier);
@@ -104,13 +106,14 @@ static void start(struct admin_command *command)
 	struct owner *owner = command->owner;
 	uint64_t latency = owner->opts.service_time_ns + command->effect.slow_ns;
 
+	command->begin_ns = vf_now_ns();
 	if (!latency || !owner->ring) {
 		served(&command->timer);
 		return;
 	}
 	command->state = COMMAND_IN_SERVICE;
 	command->timer.fn = served;
-	vf_timer_set(owner->ring, &command->timer, vf_now_ns() + latency);
+	vf_timer_set(owner->ring, &command->timer, command->begin_ns + latency);
 }
 
 /* The first command of @queue that may start now. */
@@ -132,6 +135,21 @@ static struct admin_command *startable(const struct admin_queue *queue)
 	return NULL;
 }
 
+static void probe_end(const struct admin_command *command)
+{
+	uint64_t now;
+
+	if (!VFERRY_PROBE_ON(owner_command) && !VFERRY_PROBE_ON(owner_mode))
+		return;
+	now = vf_now_ns();
+	VFERRY_PROBE6(owner_command, 0ULL,
+		      (uint32_t)command->opcode | (uint32_t)command->group << 16, command->member,
+		      command->answered, command->begin_ns, now);
+	if (command->mode_asked && !command->answered)
+		VFERRY_PROBE6(owner_mode, 0ULL, command->member, (uint32_t)command->mode_from,
+			      (uint32_t)command->mode_to, command->begin_ns, now);
+}
+
 static void complete(struct admin_command *command)
 {
 	struct admin_request *request = command->request;
@@ -141,8 +159,10 @@ static void complete(struct admin_command *command)
 		command->owner->die(command->owner);
 	if (request) {
 		request->command = NULL;
-		if (!silent)
+		if (!silent) {
 			request->complete(request, command->used);
+			probe_end(command);
+		}
 	}
 	free(command);
 }

@@ -35,6 +35,8 @@ struct vf_admin {
 	bool wants_turn; /* commands wait for the next vf_ring_turn() */
 	bool recalled;	 /* the keeper wants everything back soon */
 	struct vferry_admin_stats stats;
+	uint64_t owner_hash;	       /* what stands for the owner in probes */
+	uint8_t mode_seen[VF_MAX_VFS]; /* last mode known + 1, for probes; 0: not known */
 	unsigned char exec_answer[VFERRY_CMD_INLINE_RESULT];
 };
 
@@ -71,6 +73,8 @@ void vf_admin_cancel(struct vf_admin *admin, struct vferry_cmd *cmd);
 int vf_admin_settle(struct vf_admin *admin, uint64_t deadline_ns);
 /** vf_admin_close() - not from within done(). The lease stays the caller's. */
 void vf_admin_close(struct vf_admin *admin);
+/** vf_admin_probe_end() - for the ways down: @cmd is over, its done() comes next. */
+void vf_admin_probe_end(struct vf_admin *admin, const struct vferry_cmd *cmd);
 
 /** vf_answer_take() - what the device wrote (@header, @used bytes in all, @room of them at most), checked, into @cmd. 0, or -EPROTO with cmd->why. */
 int vf_answer_take(struct vferry_cmd *cmd, const struct vferry_admin_answer_hdr *header,

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <vferry/probes.h>
 #include "admin/queue_inside.h"
 
 #define NO_SLOT UINT16_MAX
@@ -110,6 +111,7 @@ static int deliver(struct user_queue *queue)
 			admin->stats.completed++;
 		if (!cmd->error && cmd->status)
 			admin->stats.failed++;
+		vf_admin_probe_end(admin, cmd);
 		if (cmd->done)
 			cmd->done(cmd);
 		calls++;
@@ -576,6 +578,7 @@ int vf_user_queue_open(struct vf_admin **admin, struct vf_ring *ring, struct vf_
 	queue->base.ring = ring;
 	queue->base.timeout_ns = 5000000000ULL;
 	queue->base.room = queue->slots_count;
+	queue->base.owner_hash = vferry_probe_hash(lease->address);
 	queue->lease = lease;
 	queue->one = 1;
 	queue->call.done = called;
