@@ -280,6 +280,7 @@ int vf_lent_borrow(struct vf_lease *lease, const char *address,
 	static const struct vferry_owner_opts none;
 	struct vf_keeper_request request = { 0 };
 	uint64_t timeout, deadline;
+	bool again = true;
 	struct lent *lent;
 	int ret;
 
@@ -299,13 +300,20 @@ int vf_lent_borrow(struct vf_lease *lease, const char *address,
 		return vferry_fail(err, -ENOMEM, "no memory to borrow %s", address);
 	lease->holder = lent;
 	lease->ops = &lent_ops;
-	lent->sock = reach(address, opts, deadline, err);
-	ret = lent->sock < 0 ? lent->sock : vf_keeper_send(lent->sock, &request, err);
-	if (!ret) {
+	for (;; again = false) {
+		lent->sock = reach(address, opts, deadline, err);
+		ret = lent->sock < 0 ? lent->sock : vf_keeper_send(lent->sock, &request, err);
 		/* Who waits for others' loans waits as long as asked, or until interrupted. */
-		if (opts->flags & VFERRY_OWNER_WAIT && !opts->timeout_ns)
-			deadline = UINT64_MAX;
-		ret = receive_lease(lease, deadline, err);
+		if (!ret)
+			ret = receive_lease(lease,
+					    opts->flags & VFERRY_OWNER_WAIT && !opts->timeout_ns
+						    ? UINT64_MAX
+						    : deadline,
+					    err);
+		if ((ret != -ECONNRESET && ret != -EPIPE) || !again)
+			break;
+		/* A keeper that was just ending, or never got its owner: one of ours says why. */
+		close(lent->sock);
 	}
 	if (!ret)
 		return 0;
