@@ -131,7 +131,6 @@ struct image {
 	uint32_t slot;	 /* IMAGE_FIELDS: the field being read */
 	uint64_t offset; /* in the field: header, value, padding */
 	uint64_t left;	 /* bytes not yet given */
-	bool began_in_freeze;
 };
 
 /** image_remaining() - bytes that a READ would find now: of the open image, else of the next one. */
