@@ -155,6 +155,8 @@ struct vferry_ctx_event {
 	uint64_t count;
 };
 
+#pragma GCC visibility push(default)
+
 struct vferry_ctx_walker;
 
 /**
@@ -210,5 +212,7 @@ uint64_t vferry_ctx_walk_offset(const struct vferry_ctx_walker *walker);
 bool vferry_ctx_walk_open(const struct vferry_ctx_walker *walker);
 /** vferry_ctx_walk_reset() - forget all that was walked and begin anew. */
 void vferry_ctx_walk_reset(struct vferry_ctx_walker *walker);
+
+#pragma GCC visibility pop
 
 #endif

@@ -11,9 +11,11 @@
 #include <stddef.h>
 #include <vferry/context.h>
 
+#pragma GCC visibility push(default)
+
 #define VFERRY_CTX_KEPT 4096
 
-struct vferry_ctx;
+struct vferry_context;
 
 /**
  * struct vferry_ctx_entry - one field as it stands after all images
@@ -46,37 +48,37 @@ struct vferry_ctx_totals {
 	uint64_t value_bytes; /* of the merged context */
 };
 
-/** vferry_ctx_new() - an empty context. Return: it, or NULL without memory. */
-struct vferry_ctx *vferry_ctx_new(void);
-void vferry_ctx_free(struct vferry_ctx *ctx);
+/** vferry_context_new() - an empty context. Return: it, or NULL without memory. */
+struct vferry_context *vferry_context_new(void);
+void vferry_context_free(struct vferry_context *ctx);
 
 /**
- * vferry_ctx_add() - the next bytes of the stream of images, cut anywhere
+ * vferry_context_add() - the next bytes of the stream of images, cut anywhere
  *
  * Return: 0; -EBADMSG with words; -ENOMEM.
  */
-int vferry_ctx_add(struct vferry_ctx *ctx, const void *bytes, uint64_t count,
-		   struct vferry_error *err);
+int vferry_context_add(struct vferry_context *ctx, const void *bytes, uint64_t count,
+		       struct vferry_error *err);
 
 /**
- * vferry_ctx_finish() - the stream is at its end: now entries can be looked at
+ * vferry_context_finish() - the stream is at its end: now entries can be looked at
  *
  * To be called after an error too; then the entries are what was read before it.
  *
- * Return: 0; -EBADMSG when there is no image or the last one is incomplete; the error of an earlier vferry_ctx_add().
+ * Return: 0; -EBADMSG when there is no image or the last one is incomplete; the error of an earlier vferry_context_add().
  */
-int vferry_ctx_finish(struct vferry_ctx *ctx, struct vferry_error *err);
+int vferry_context_finish(struct vferry_context *ctx, struct vferry_error *err);
 
-/** vferry_ctx_read() - vferry_ctx_add() until the end of a descriptor's bytes, then vferry_ctx_finish(). */
-int vferry_ctx_read(struct vferry_ctx *ctx, int fd, struct vferry_error *err);
+/** vferry_context_read() - vferry_context_add() until the end of a descriptor's bytes, then vferry_context_finish(). */
+int vferry_context_read(struct vferry_context *ctx, int fd, struct vferry_error *err);
 
-const struct vferry_ctx_totals *vferry_ctx_totals(const struct vferry_ctx *ctx);
-/** vferry_ctx_count() - number of entries. They are in the order of type and index. */
-size_t vferry_ctx_count(const struct vferry_ctx *ctx);
-const struct vferry_ctx_entry *vferry_ctx_entry(const struct vferry_ctx *ctx, size_t n);
-/** vferry_ctx_find() - the entry of a key, or NULL. */
-const struct vferry_ctx_entry *vferry_ctx_find(const struct vferry_ctx *ctx, uint16_t type,
-					       uint32_t index);
+const struct vferry_ctx_totals *vferry_context_totals(const struct vferry_context *ctx);
+/** vferry_context_count() - number of entries. They are in the order of type and index. */
+size_t vferry_context_count(const struct vferry_context *ctx);
+const struct vferry_ctx_entry *vferry_context_entry(const struct vferry_context *ctx, size_t n);
+/** vferry_context_find() - the entry of a key, or NULL. */
+const struct vferry_ctx_entry *vferry_context_find(const struct vferry_context *ctx, uint16_t type,
+						   uint32_t index);
 
 /* --- decoded values --- */
 
@@ -125,14 +127,15 @@ struct vferry_ctx_difference {
 };
 
 /**
- * vferry_ctx_compare() - two contexts field by field
+ * vferry_context_compare() - two contexts field by field
  * @each: called for each difference, in the order of type and index; may be NULL
  *
  * Return: number of differences.
  */
-size_t vferry_ctx_compare(const struct vferry_ctx *a, const struct vferry_ctx *b,
-			  void (*each)(void *arg, const struct vferry_ctx_difference *difference),
-			  void *arg);
+size_t vferry_context_compare(const struct vferry_context *a, const struct vferry_context *b,
+			      void (*each)(void *arg,
+					   const struct vferry_ctx_difference *difference),
+			      void *arg);
 
 /* --- checking --- */
 
@@ -153,13 +156,15 @@ struct vferry_ctx_finding {
 };
 
 /**
- * vferry_ctx_check() - values and completeness of a finished context
+ * vferry_context_check() - values and completeness of a finished context
  * @each: called for each finding; may be NULL
  *
  * Return: number of findings that are errors.
  */
-size_t vferry_ctx_check(const struct vferry_ctx *ctx,
-			void (*each)(void *arg, const struct vferry_ctx_finding *finding),
-			void *arg);
+size_t vferry_context_check(const struct vferry_context *ctx,
+			    void (*each)(void *arg, const struct vferry_ctx_finding *finding),
+			    void *arg);
+
+#pragma GCC visibility pop
 
 #endif

@@ -35,8 +35,8 @@ int vf_saved_next(struct vf_saved *saved, struct vf_frame *frame, const void **p
 /** struct vf_saved_lane - one VF's context */
 struct vf_saved_lane {
 	uint32_t lane;
-	struct vferry_ctx *ctx; /* finished */
-	int code;		/* of vferry_ctx_add() or vferry_ctx_finish() */
+	struct vferry_context *ctx; /* finished */
+	int code;		    /* of vferry_context_add() or vferry_context_finish() */
 	struct vferry_error why;
 };
 
