@@ -3,6 +3,8 @@
 #include "cli/cli.h"
 
 #define COMMANDS(X)   \
+	X(send)       \
+	X(recv)       \
 	X(admin)      \
 	X(keep)       \
 	X(trace)      \

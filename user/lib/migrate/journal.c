@@ -49,9 +49,9 @@ VFERRY_STATIC_ASSERT(sizeof(struct record_wire) <= PLACE_BYTES, "journal place")
 
 const char *vf_role_name(unsigned int role)
 {
-	return role == VF_ROLE_SOURCE	   ? "source" :
-	       role == VF_ROLE_DESTINATION ? "destination" :
-					     "unknown";
+	return role == VF_ROLE_SOURCE	     ? "source"
+	       : role == VF_ROLE_DESTINATION ? "destination"
+					     : "unknown";
 }
 
 static uint64_t real_ns(void)
@@ -139,9 +139,10 @@ static int parse_place(struct vf_journal_record *record, const uint8_t *place,
 		return vferry_fail(err, -EBADMSG, "not a vferry journal (magic 0x%llx)",
 				   (unsigned long long)le64toh(wire.magic));
 	if (le32toh(wire.version) != VF_JOURNAL_VERSION)
-		return vferry_fail(err, -EPROTONOSUPPORT,
-				   "written by another vferry (journal version %u, this one reads %u)",
-				   le32toh(wire.version), VF_JOURNAL_VERSION);
+		return vferry_fail(
+			err, -EPROTONOSUPPORT,
+			"written by another vferry (journal version %u, this one reads %u)",
+			le32toh(wire.version), VF_JOURNAL_VERSION);
 	if (le32toh(wire.bytes) != sizeof(wire) ||
 	    le64toh(wire.check) != XXH3_64bits(&wire, offsetof(struct record_wire, check)))
 		return vferry_fail(err, -EBADMSG, "a damaged record (its check does not agree)");
@@ -377,8 +378,8 @@ int vf_journal_each(int (*fn)(void *arg, const char *path, const struct vf_journ
 		return ret;
 	folder = opendir(dir);
 	if (!folder)
-		return errno == ENOENT ? 0 :
-					 vferry_fail(err, -errno, "cannot read %s: %s", dir,
+		return errno == ENOENT ? 0
+				       : vferry_fail(err, -errno, "cannot read %s: %s", dir,
 						     strerror(errno));
 	while (!ret && (entry = readdir(folder))) {
 		size_t length = strlen(entry->d_name);
@@ -432,17 +433,19 @@ static int is_of(void *arg, const char *path, const struct vf_journal_record *re
 	char id[VF_ID_TEXT];
 
 	if (!record) /* a file that cannot be read may be of this VF: say so, do not guess */
-		return vferry_fail(search->err, -EBUSY,
-				   "VF %u of %s may have an open journal: %s. See vferry recover --list",
-				   search->vf, search->owner, why->text);
+		return vferry_fail(
+			search->err, -EBUSY,
+			"VF %u of %s may have an open journal: %s. See vferry recover --list",
+			search->vf, search->owner, why->text);
 	if (record->vf != search->vf || strcmp(record->owner, search->owner))
 		return 0;
 	vf_id_text(id, record->id);
-	return vferry_fail(search->err, -EBUSY,
-			   "VF %u of %s is already moving: migration %s is in state %s on this side "
-			   "(%s, peer %s, process %u). Settle it with: vferry recover %s",
-			   search->vf, search->owner, id, vferry_state_name(record->state),
-			   vf_role_name(record->role), record->peer, record->pid, id);
+	return vferry_fail(
+		search->err, -EBUSY,
+		"VF %u of %s is already moving: migration %s is in state %s on this side "
+		"(%s, peer %s, process %u). Settle it with: vferry recover %s",
+		search->vf, search->owner, id, vferry_state_name(record->state),
+		vf_role_name(record->role), record->peer, record->pid, id);
 }
 
 int vf_journal_check_free(const char *owner, uint16_t vf, struct vferry_error *err)
@@ -461,10 +464,11 @@ int vf_journal_valid_here(const struct vf_journal_record *record, const uint8_t 
 	if (ret)
 		return vferry_fail(err, ret, "cannot read the boot id: %s", strerror(-ret));
 	if (memcmp(boot, record->boot, 16))
-		return vferry_fail(err, -ESTALE,
-				   "this journal was written before the last boot, or on another host: "
-				   "the copy of VF %u's context that it speaks of is gone",
-				   record->vf);
+		return vferry_fail(
+			err, -ESTALE,
+			"this journal was written before the last boot, or on another host: "
+			"the copy of VF %u's context that it speaks of is gone",
+			record->vf);
 	if (memcmp(epoch, record->epoch, 16))
 		return vferry_fail(
 			err, -ESTALE,

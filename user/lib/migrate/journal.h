@@ -33,10 +33,10 @@ struct vf_journal_record {
 	uint8_t id[VF_ID_BYTES];
 	uint8_t group[VF_ID_BYTES]; /* the run's: VFs sent together share it */
 	uint8_t epoch[16];	    /* of the owner when the journal was opened */
-	uint8_t boot[16];	    /* of the kernel: another one means that the device's copies are gone */
-	uint8_t role;		    /* enum vf_role */
-	uint8_t state;		    /* enum vferry_state */
-	uint8_t mode_found;	    /* enum vferry_mode */
+	uint8_t boot[16];   /* of the kernel: another one means that the device's copies are gone */
+	uint8_t role;	    /* enum vf_role */
+	uint8_t state;	    /* enum vferry_state */
+	uint8_t mode_found; /* enum vferry_mode */
 	uint16_t vf;
 	uint32_t flags; /* VF_JOURNAL_* */
 	uint32_t pid;	/* of the last writer, for messages only */
@@ -44,7 +44,7 @@ struct vf_journal_record {
 	uint64_t opened_ns;  /* CLOCK_REALTIME */
 	uint64_t written_ns; /* CLOCK_REALTIME */
 	char owner[256];     /* address */
-	char peer[256];      /* address, for messages and as recover's default */
+	char peer[256];	     /* address, for messages and as recover's default */
 };
 
 /** struct vf_journal - an open journal; all zero but fd = -1: none */
@@ -66,8 +66,7 @@ int vf_journal_dir(char *path, size_t room, bool make, struct vferry_error *err)
 int vf_journal_create(struct vf_journal *journal, const struct vf_journal_record *record,
 		      struct vferry_error *err);
 /** vf_journal_write() - a new state, on its way down before this returns. */
-int vf_journal_write(struct vf_journal *journal, enum vferry_state state,
-		     struct vferry_error *err);
+int vf_journal_write(struct vf_journal *journal, enum vferry_state state, struct vferry_error *err);
 /** vf_journal_open() - an existing one; -EBADMSG, -EPROTONOSUPPORT (another version): it is neither acted on nor deleted. */
 int vf_journal_open(struct vf_journal *journal, const char *path, struct vferry_error *err);
 /** vf_journal_remove() - the migration is settled: delete and close. */

@@ -28,8 +28,8 @@ int vf_json_parse(struct json_object **json, const void *text, size_t length, si
 		json_object_put(*json);
 	*json = NULL;
 	return vferry_fail(err, -EBADMSG, "%s: not one JSON object (%s at byte %zu)", what,
-			   error == json_tokener_success ? "something else" :
-							   json_tokener_error_desc(error),
+			   error == json_tokener_success ? "something else"
+							 : json_tokener_error_desc(error),
 			   end);
 }
 

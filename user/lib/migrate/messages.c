@@ -2,6 +2,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <json-c/json.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <vferry/admin.h>
@@ -64,7 +65,7 @@ int vf_message_parse(struct vf_message *message, const void *body, size_t length
 	return 0;
 }
 
-int vf_words_pack(char *body, size_t room, const struct vf_words *words)
+static int pack_words(char *body, size_t room, const struct vf_words *words, int most)
 {
 	struct json_object *json = json_object_new_object();
 	char id[VF_ID_TEXT];
@@ -78,13 +79,24 @@ int vf_words_pack(char *body, size_t room, const struct vf_words *words)
 	json_object_object_add(json, "schema_version", json_object_new_int(1));
 	json_object_object_add(json, "id", json_object_new_string(id));
 	json_object_object_add(json, "code", json_object_new_int(words->code));
-	json_object_object_add(json, "words", json_object_new_string(words->text));
+	json_object_object_add(json, "words", json_object_new_string_len(words->text, most));
 	text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN);
 	length = strlen(text);
 	ret = length > room ? -ENOSPC : (int)length;
 	if (ret > 0)
 		memcpy(body, text, length);
 	json_object_put(json);
+	return ret;
+}
+
+int vf_words_pack(char *body, size_t room, const struct vf_words *words)
+{
+	int most = (int)strnlen(words->text, sizeof(words->text));
+	int ret;
+
+	/* Escapes may make the text longer. */
+	while ((ret = pack_words(body, room, words, most)) == -ENOSPC && most)
+		most /= 2;
 	return ret;
 }
 
@@ -138,6 +150,37 @@ uint32_t vf_frame_room(unsigned int type)
 		return VF_MESSAGE_BYTES;
 	}
 	return 0;
+}
+
+void *vf_inbox_room(struct vf_inbox *inbox, const struct vf_frame *frame, struct vferry_error *err)
+{
+	uint32_t most = vf_frame_room(frame->type);
+
+	if (!most) {
+		vferry_fail(err, -EBADMSG, "frame %llu has the unknown type %u",
+			    (unsigned long long)frame->sequence, frame->type);
+		return NULL;
+	}
+	if (frame->length > most || frame->type == VF_FRAME_CONTEXT) {
+		vferry_fail(err, -EBADMSG,
+			    "frame %llu (%s) has %u bytes, at most %u are taken here",
+			    (unsigned long long)frame->sequence, vf_frame_name(frame->type),
+			    frame->length, frame->type == VF_FRAME_CONTEXT ? 0 : most);
+		return NULL;
+	}
+	if (frame->length <= sizeof(inbox->small))
+		return inbox->small;
+	free(inbox->large);
+	inbox->large = malloc(frame->length);
+	if (!inbox->large)
+		vferry_fail(err, -ENOMEM, "no memory for a frame of %u bytes", frame->length);
+	return inbox->large;
+}
+
+void vf_inbox_clear(struct vf_inbox *inbox)
+{
+	free(inbox->large);
+	inbox->large = NULL;
 }
 
 void vf_hex(char *text, const void *bytes, size_t count)

@@ -35,8 +35,8 @@ enum vf_frame_type {
 static inline const char *vf_frame_name(unsigned int type)
 {
 	switch (type) {
-#define X(name, number)    \
-	case number:       \
+#define X(name, number) \
+	case number:    \
 		return #name;
 		VF_FRAMES(X)
 #undef X
@@ -44,13 +44,15 @@ static inline const char *vf_frame_name(unsigned int type)
 	return "unknown";
 }
 
-#define VF_ID_BYTES	  16
-#define VF_MESSAGE_BYTES  48
-#define VF_OFFER_BYTES	  (256u << 10) /* largest OFFER */
-#define VF_WORDS_BYTES	  4096u	       /* largest REFUSE, REFUSED, ABORT */
-#define VF_LANES_MAX	  255
-#define VF_END_FINAL	  0x1 /* END of the last image: all that follows is LOADED */
-#define VF_END_NOTHING	  0x2 /* the pass had no bytes */
+#define VF_ID_BYTES	 16
+#define VF_MESSAGE_BYTES 48
+#define VF_OFFER_BYTES	 (256u << 10) /* largest OFFER */
+#define VF_WORDS_BYTES	 1024u	      /* largest REFUSE, REFUSED, ABORT */
+#define VF_LANES_MAX	 255
+#define VF_LANE_ALL \
+	0xffffffffu /* REFUSE, ABORT of the whole run; QUERY and STATE, which are of no run */
+#define VF_END_FINAL   0x1 /* END of the last image: all that follows is LOADED */
+#define VF_END_NOTHING 0x2 /* the pass had no bytes */
 
 /**
  * struct vf_message - body of the small frames: ACCEPT, END, STAGED, LOADED, RELEASE, ACTIVE, DONE, QUERY, STATE
@@ -80,10 +82,10 @@ int vf_message_parse(struct vf_message *message, const void *body, size_t length
 struct vf_words {
 	uint8_t id[VF_ID_BYTES];
 	int code; /* negative errno */
-	char text[480];
+	char text[400];
 };
 
-/** vf_words_pack() - JSON into @body of @room bytes; its length, or -ENOSPC. */
+/** vf_words_pack() - JSON into @body of @room bytes, the text cut to fit; its length, or -ENOMEM. */
 int vf_words_pack(char *body, size_t room, const struct vf_words *words);
 /** vf_words_parse() - control characters of a hostile peer become '?'. */
 int vf_words_parse(struct vf_words *words, const void *body, size_t length,
@@ -91,6 +93,17 @@ int vf_words_parse(struct vf_words *words, const void *body, size_t length,
 
 /** vf_frame_room() - the largest body that @type may have; 0 for an unknown type. CONTEXT is bounded by the slot instead. */
 uint32_t vf_frame_room(unsigned int type);
+
+/** struct vf_inbox - memory for the body of the frame that is arriving, CONTEXT excepted */
+struct vf_inbox {
+	uint8_t small[VF_WORDS_BYTES];
+	void *large;
+};
+struct vf_frame;
+/** vf_inbox_room() - NULL, and words, for a type or a length that cannot be. */
+void *vf_inbox_room(struct vf_inbox *inbox, const struct vf_frame *frame, struct vferry_error *err);
+/** vf_inbox_clear() - the frame is dealt with. */
+void vf_inbox_clear(struct vf_inbox *inbox);
 
 /* ids as text: 32 hex digits */
 #define VF_ID_TEXT 33

@@ -170,15 +170,16 @@ static int parse(struct vf_offer *offer, struct json_object *json, struct vferry
 	    vf_json_int(json, "stream_version", 0, INT32_MAX, &stream))
 		return vferry_fail(err, -EBADMSG, "the offer is not a vferry.offer");
 	if (version != VF_OFFER_VERSION || stream != VF_STREAM_VERSION)
-		return vferry_fail(err, -EPROTONOSUPPORT,
-				   "the source speaks version %lld.%lld, this vferry speaks %u.%u: use the "
-				   "same release on both hosts",
-				   (long long)stream, (long long)version, VF_STREAM_VERSION,
-				   VF_OFFER_VERSION);
+		return vferry_fail(
+			err, -EPROTONOSUPPORT,
+			"the source speaks version %lld.%lld, this vferry speaks %u.%u: use the "
+			"same release on both hosts",
+			(long long)stream, (long long)version, VF_STREAM_VERSION, VF_OFFER_VERSION);
 	if (!dialect || strcmp(dialect, VF_DIALECT))
-		return vferry_fail(err, -EPROTONOSUPPORT,
-				   "the source's device speaks the dialect \"%.32s\", this one \"%s\"",
-				   dialect ? dialect : "", VF_DIALECT);
+		return vferry_fail(
+			err, -EPROTONOSUPPORT,
+			"the source's device speaks the dialect \"%.32s\", this one \"%s\"",
+			dialect ? dialect : "", VF_DIALECT);
 	for (n = 0; n < 3; n++)
 		if (kind && !strcmp(kind, kinds[n]))
 			break;
@@ -193,9 +194,10 @@ static int parse(struct vf_offer *offer, struct json_object *json, struct vferry
 		return vferry_fail(err, -EBADMSG,
 				   "the offer lacks a value, or has one that cannot be");
 	if (parse_about(device, &offer->about))
-		return vferry_fail(err, -EBADMSG,
-				   "the offer's description of the device lacks a value, or has one "
-				   "that cannot be");
+		return vferry_fail(
+			err, -EBADMSG,
+			"the offer's description of the device lacks a value, or has one "
+			"that cannot be");
 	offer->kind = (enum vf_offer_kind)n;
 	offer->lanes = (uint32_t)lanes;
 	offer->vf = (uint16_t)vf;
@@ -238,8 +240,8 @@ static int compare_fields(const struct vf_description *source,
 		if (destination->fields[n].length != source->fields[i].length)
 			return vferry_fail(
 				err, -EXDEV,
-				"length of context field 0x%x (%s): source %llu, destination %llu", type,
-				vferry_ctx_type_name(type),
+				"length of context field 0x%x (%s): source %llu, destination %llu",
+				type, vferry_ctx_type_name(type),
 				(unsigned long long)source->fields[i].length,
 				(unsigned long long)destination->fields[n].length);
 	}
@@ -293,10 +295,9 @@ int vf_offer_compare(const struct vf_description *source, const struct vf_descri
 		uint16_t most = i < destination->queue_count ? destination->queue_size[i] : 0;
 
 		if (source->queue_size[i] > most)
-			return vferry_fail(
-				err, -EXDEV,
-				"size of queue %u: source %u, destination at most %u", i,
-				source->queue_size[i], most);
+			return vferry_fail(err, -EXDEV,
+					   "size of queue %u: source %u, destination at most %u", i,
+					   source->queue_size[i], most);
 	}
 	at = first_difference(source->config, source->config_bytes, destination->config,
 			      destination->config_bytes);

@@ -6,12 +6,20 @@
 
 #define IMAGE_BOUND (1ULL << 40)
 #define FIELDS_MAX  (1u << 24)
+#define START_BYTES ((uint32_t)(sizeof(struct vferry_ctx_field) + sizeof(struct vferry_ctx_start)))
 
-static void finish(struct vf_probe *probe, int error)
+void vf_probe_drop(struct vf_probe *probe)
 {
 	if (probe->slot)
 		vf_arena_put(probe->arena, probe->slot);
 	probe->slot = NULL;
+	probe->have = 0;
+}
+
+static void finish(struct vf_probe *probe, int error)
+{
+	if (error || !probe->keep)
+		vf_probe_drop(probe);
 	vferry_ctx_walker_free(probe->walker);
 	probe->walker = NULL;
 	probe->running = false;
@@ -40,9 +48,9 @@ static bool is_ok(struct vf_probe *probe)
 		probe->slot = NULL; /* the device may still write there */
 	if (error) {
 		vferry_fail(&probe->why, error, "%s: %s", name,
-			    error == -ETIMEDOUT ? "not answered in time" :
-			    cmd->why		? cmd->why :
-						  strerror(-error));
+			    error == -ETIMEDOUT ? "not answered in time"
+			    : cmd->why		? cmd->why
+						: strerror(-error));
 	} else if (cmd->status != VFERRY_STATUS_OK) {
 		probe->status = cmd->status;
 		probe->qualifier = cmd->qualifier;
@@ -160,6 +168,7 @@ static bool knows_enough(const struct vf_probe *probe)
 /* --- the commands, one after the other --- */
 
 static void read_next(struct vf_probe *probe);
+static void discarded_again(struct vferry_cmd *cmd);
 
 static void size_freeze_got(struct vferry_cmd *cmd)
 {
@@ -194,21 +203,47 @@ static void size_now_got(struct vferry_cmd *cmd)
 	ask_size(probe, 1, size_freeze_got);
 }
 
-static void discarded_again(struct vferry_cmd *cmd)
-{
-	struct vf_probe *probe = cmd->arg;
-
-	if (!is_ok(probe))
-		return;
-	vf_arena_put(probe->arena, probe->slot);
-	probe->slot = NULL;
-	ask_size(probe, 0, size_now_got);
-}
-
 static void discard(struct vf_probe *probe, void (*done)(struct vferry_cmd *cmd))
 {
 	call(probe, VFERRY_CMD_DEV_CTX_DISCARD, done);
 	vf_admin_submit(probe->admin, &probe->cmd);
+}
+
+static void read_into(struct vf_probe *probe, uint32_t offset, uint32_t room,
+		      void (*done)(struct vferry_cmd *cmd))
+{
+	call(probe, VFERRY_CMD_DEV_CTX_READ, done);
+	probe->sg = (struct vferry_sg){ .iova = probe->slot->iova + offset, .length = room };
+	probe->cmd.result = &probe->sg;
+	probe->cmd.result_count = 1;
+	vf_admin_submit(probe->admin, &probe->cmd);
+}
+
+/* True and a length, or the probe is over. */
+static bool chunk_length(struct vf_probe *probe, uint32_t *length)
+{
+	const struct vferry_cmd *cmd = &probe->cmd;
+
+	if (!is_ok(probe))
+		return false;
+	memcpy(length, cmd->output, sizeof(*length));
+	*length = le32toh(*length);
+	if (*length <= probe->sg.length && cmd->used >= *length)
+		return true;
+	finish(probe,
+	       vferry_fail(&probe->why, -EPROTO,
+			   "dev_ctx_read: context_len %u, %u bytes written, room %u: the answer "
+			   "contradicts itself",
+			   *length, cmd->used, probe->sg.length));
+	return false;
+}
+
+static void read_over(struct vf_probe *probe)
+{
+	if (probe->keep)
+		ask_size(probe, 0, size_now_got);
+	else
+		discard(probe, discarded_again);
 }
 
 static void chunk_got(struct vferry_cmd *cmd)
@@ -217,48 +252,145 @@ static void chunk_got(struct vferry_cmd *cmd)
 	uint32_t length;
 	int ret;
 
-	if (!is_ok(probe))
+	if (!chunk_length(probe, &length))
 		return;
-	memcpy(&length, cmd->output, sizeof(length));
-	length = le32toh(length);
-	if (length > probe->slot->bytes || cmd->used < length) {
-		finish(probe,
-		       vferry_fail(&probe->why, -EPROTO,
-				   "dev_ctx_read: context_len %u, %u bytes written, room %u: the "
-				   "answer contradicts itself",
-				   length, cmd->used, probe->slot->bytes));
-		return;
-	}
 	if (!length) {
-		if (vferry_ctx_walk_open(probe->walker) ||
-		    !vferry_ctx_walk_images(probe->walker)) {
-			finish(probe, vferry_fail(&probe->why, -EBADMSG,
-						  "the context ended after %llu bytes, inside an image",
-						  (unsigned long long)vferry_ctx_walk_offset(
-							  probe->walker)));
-			return;
-		}
-		discard(probe, discarded_again);
+		finish(probe,
+		       vferry_fail(&probe->why, -EBADMSG,
+				   "the context ended after %llu bytes, inside an image",
+				   (unsigned long long)vferry_ctx_walk_offset(probe->walker)));
 		return;
 	}
-	ret = vferry_ctx_walk(probe->walker, probe->slot->memory, length, &probe->why);
+	ret = vferry_ctx_walk(probe->walker, (uint8_t *)probe->slot->memory + probe->have, length,
+			      &probe->why);
 	if (ret) {
 		finish(probe, ret);
 		return;
 	}
-	if (knows_enough(probe))
-		discard(probe, discarded_again);
-	else
-		read_next(probe);
+	probe->have += length;
+	probe->image_bytes += length;
+	read_next(probe);
 }
 
 static void read_next(struct vf_probe *probe)
 {
-	call(probe, VFERRY_CMD_DEV_CTX_READ, chunk_got);
-	probe->sg = (struct vferry_sg){ .iova = probe->slot->iova, .length = probe->slot->bytes };
-	probe->cmd.result = &probe->sg;
-	probe->cmd.result_count = 1;
-	vf_admin_submit(probe->admin, &probe->cmd);
+	if (knows_enough(probe)) {
+		read_over(probe);
+		return;
+	}
+	if (probe->have == probe->slot->bytes) {
+		if (probe->keep) { /* what is not in the first chunk is not compared */
+			read_over(probe);
+			return;
+		}
+		probe->have = 0;
+	}
+	read_into(probe, probe->have, probe->slot->bytes - probe->have, chunk_got);
+}
+
+/* Where a START's flags stand behind its header; true for a START of a full image. */
+static bool is_start(const uint8_t *bytes, bool *delta)
+{
+	struct vferry_ctx_field field;
+	struct vferry_ctx_start start;
+
+	memcpy(&field, bytes, sizeof(field));
+	memcpy(&start, bytes + sizeof(field), sizeof(start));
+	*delta = le32toh(start.flags) & VFERRY_CTX_START_F_DELTA;
+	return le16toh(field.type) == VFERRY_CTX_START && !field.flags && !field.reserved &&
+	       !field.index && le64toh(field.length) == sizeof(start);
+}
+
+static void start_again_got(struct vferry_cmd *cmd);
+
+static void read_start_again(struct vf_probe *probe)
+{
+	read_into(probe, START_BYTES + probe->in_start, START_BYTES - probe->in_start,
+		  start_again_got);
+}
+
+static void start_again_got(struct vferry_cmd *cmd)
+{
+	struct vf_probe *probe = cmd->arg;
+	uint8_t *memory = probe->slot->memory;
+	uint32_t length;
+	bool delta;
+	int ret;
+
+	if (!chunk_length(probe, &length))
+		return;
+	if (!length) {
+		finish(probe,
+		       vferry_fail(&probe->why, -EOPNOTSUPP,
+				   "after DISCARD the device has no context to give: this VF "
+				   "cannot be moved before it is reset"));
+		return;
+	}
+	probe->in_start += length;
+	if (probe->in_start < START_BYTES) {
+		read_start_again(probe);
+		return;
+	}
+	if (!is_start(memory + START_BYTES, &delta)) {
+		finish(probe,
+		       vferry_fail(&probe->why, -EBADMSG,
+				   "after DISCARD the context does not begin with a START field"));
+		return;
+	}
+	probe->about->reads_clear = delta;
+	/* Either way the device stands behind a START now, and the full one is at the slot's beginning. */
+	probe->have = START_BYTES;
+	probe->image_bytes = START_BYTES;
+	ret = vferry_ctx_walk(probe->walker, memory, START_BYTES, &probe->why);
+	if (ret)
+		finish(probe, ret);
+	else
+		read_next(probe);
+}
+
+static void discarded_start(struct vferry_cmd *cmd)
+{
+	struct vf_probe *probe = cmd->arg;
+
+	if (is_ok(probe))
+		read_start_again(probe);
+}
+
+static void start_got(struct vferry_cmd *cmd)
+{
+	struct vf_probe *probe = cmd->arg;
+	uint32_t length;
+	bool delta;
+
+	if (!chunk_length(probe, &length))
+		return;
+	if (!length) {
+		finish(probe,
+		       vferry_fail(&probe->why, -EOPNOTSUPP,
+				   "the device has no context to give: its READ clears, and what "
+				   "it had was read before. This VF cannot be moved before it is "
+				   "reset"));
+		return;
+	}
+	probe->have += length;
+	if (probe->have < START_BYTES) {
+		read_into(probe, probe->have, START_BYTES - probe->have, start_got);
+		return;
+	}
+	if (!is_start(probe->slot->memory, &delta)) {
+		finish(probe, vferry_fail(&probe->why, -EBADMSG,
+					  "the context does not begin with a START field"));
+		return;
+	}
+	if (delta) {
+		finish(probe,
+		       vferry_fail(&probe->why, -EOPNOTSUPP,
+				   "the device gives a delta after DISCARD: its READ clears, and "
+				   "the rest was read before. This VF cannot be moved before it is "
+				   "reset"));
+		return;
+	}
+	discard(probe, discarded_start);
 }
 
 static void discarded(struct vferry_cmd *cmd)
@@ -266,7 +398,15 @@ static void discarded(struct vferry_cmd *cmd)
 	struct vf_probe *probe = cmd->arg;
 
 	if (is_ok(probe))
-		read_next(probe);
+		read_into(probe, 0, START_BYTES, start_got);
+}
+
+static void discarded_again(struct vferry_cmd *cmd)
+{
+	struct vf_probe *probe = cmd->arg;
+
+	if (is_ok(probe))
+		ask_size(probe, 0, size_now_got);
 }
 
 static void fields_got(struct vferry_cmd *cmd)
@@ -329,7 +469,7 @@ static void begin(struct vf_probe *probe)
 }
 
 void vf_probe_start(struct vf_probe *probe, struct vf_admin *admin, struct vf_arena *arena,
-		    uint16_t vf, struct vf_description *about,
+		    uint16_t vf, bool keep, struct vf_description *about,
 		    void (*done)(void *arg, int error, const struct vferry_error *why), void *arg)
 {
 	const struct vferry_ctx_walk_opts opts = {
@@ -344,6 +484,7 @@ void vf_probe_start(struct vf_probe *probe, struct vf_admin *admin, struct vf_ar
 	probe->admin = admin;
 	probe->arena = arena;
 	probe->vf = vf;
+	probe->keep = keep;
 	probe->about = about;
 	probe->done = done;
 	probe->arg = arg;

@@ -2,7 +2,11 @@
 /*
  * What a VF is, as its own context tells: fields and lengths, device features, queues, device configuration,
  * status. Both sides look at their VF this way before anything is touched. The context is read no further than
- * needed and then discarded, so that a full image is due.
+ * needed: a destination discards it, a source keeps what was read as the beginning of its first image.
+ *
+ * START alone is read first, then DISCARD and START again: a device that does not begin anew cannot give again
+ * what it has given, and what is read from it must be kept (handoff.md, "What is kept"). Nothing but START, which is
+ * kept, is lost by asking.
  */
 #ifndef VF_PROBE_H
 #define VF_PROBE_H
@@ -32,7 +36,9 @@ struct vf_description {
 	uint32_t config_bytes;
 	uint8_t config[VF_CONFIG_BYTES];
 	uint8_t mode;
-	uint64_t size_now, size_freeze; /* SIZE_GET's estimates of a full context */
+	bool reads_clear; /* READ clears: DISCARD does not make a full image due */
+	uint64_t size_now,
+		size_freeze; /* SIZE_GET's estimates: what remains to be read now, and in Freeze */
 };
 
 /** struct vf_probe - one look at a VF; zeroed, then vf_probe_start() */
@@ -47,10 +53,14 @@ struct vf_probe {
 	struct vferry_cmd cmd;
 	struct vferry_sg sg;
 	struct vf_slot *slot;
+	uint32_t have;	   /* bytes of the image in @slot */
+	uint32_t in_start; /* bytes of the second START, behind the first */
+	bool keep;	   /* a source: @slot is the caller's afterwards, when @have */
 	struct vferry_ctx_walker *walker;
 	uint8_t value[2048]; /* of the field at hand */
 	uint32_t value_bytes;
 	bool image_over;
+	uint64_t image_bytes; /* of the image, read so far */
 	bool running;
 	uint16_t status, qualifier;
 	struct vferry_error why;
@@ -59,13 +69,16 @@ struct vf_probe {
 };
 
 /**
- * vf_probe_start() - MODE_GET, FIELDS_QUERY, DISCARD, READ as far as needed, DISCARD, SIZE_GET
+ * vf_probe_start() - MODE_GET, FIELDS_QUERY, DISCARD, READ as far as needed, SIZE_GET
  * @about: filled in; stays the caller's
+ * @keep: leave what was read in @probe->slot (@probe->have bytes), with the device in the middle of its image; vf_probe_drop()
+ *	  gives the slot back. Otherwise it is discarded
  *
  * @done is called from vf_ring_turn(): 0; -EREMOTEIO when the device refused; -EBADMSG when the context is malformed.
  */
 void vf_probe_start(struct vf_probe *probe, struct vf_admin *admin, struct vf_arena *arena,
-		    uint16_t vf, struct vf_description *about,
+		    uint16_t vf, bool keep, struct vf_description *about,
 		    void (*done)(void *arg, int error, const struct vferry_error *why), void *arg);
+void vf_probe_drop(struct vf_probe *probe);
 
 #endif

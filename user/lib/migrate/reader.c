@@ -112,11 +112,11 @@ static void put_off(struct vf_reader *reader)
 	if (!reader->put_off_since_ns)
 		reader->put_off_since_ns = now;
 	if (now - reader->put_off_since_ns > reader->admin->timeout_ns) {
-		reader->error = vferry_fail(&reader->why, -ETIMEDOUT,
-					    "the device answered EAGAIN to every dev_ctx_read for "
-					    "%llu ms",
-					    (unsigned long long)(reader->admin->timeout_ns /
-								 1000000));
+		reader->error =
+			vferry_fail(&reader->why, -ETIMEDOUT,
+				    "the device answered EAGAIN to every dev_ctx_read for "
+				    "%llu ms",
+				    (unsigned long long)(reader->admin->timeout_ns / 1000000));
 		return;
 	}
 	reader->backoff_ns = reader->backoff_ns ? reader->backoff_ns * 2 : BACKOFF_FIRST_NS;
@@ -137,7 +137,8 @@ static void take(struct vf_reader *reader, struct vf_read *read)
 						    "dev_ctx_read was not answered in time");
 		return;
 	}
-	if (cmd->error || (cmd->status != VFERRY_STATUS_OK && cmd->status != VFERRY_STATUS_EAGAIN)) {
+	if (cmd->error ||
+	    (cmd->status != VFERRY_STATUS_OK && cmd->status != VFERRY_STATUS_EAGAIN)) {
 		if (!reader->error && cmd->error) {
 			reader->error = vferry_fail(&reader->why, cmd->error, "dev_ctx_read: %s",
 						    cmd->why ? cmd->why : strerror(-cmd->error));

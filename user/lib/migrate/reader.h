@@ -48,11 +48,11 @@ struct vf_reader {
 	struct vf_read reads[VF_READER_DEPTH];
 	uint32_t head, count;
 	bool running, stopping, frozen;
-	bool at_end;   /* the last answer was 0 */
-	bool starving; /* would READ, has no slot */
+	bool at_end;	    /* the last answer was 0 */
+	bool starving;	    /* would READ, has no slot */
 	uint64_t remaining; /* estimate of what the device has still to say */
-	uint32_t chunk;	    /* length of the last chunk; the slot's size before the first of a pass */
-	uint64_t bytes;	    /* of the pass */
+	uint32_t chunk; /* length of the last chunk; the slot's size before the first of a pass */
+	uint64_t bytes; /* of the pass */
 	int error;
 	uint16_t status, qualifier;
 	struct vferry_error why;

@@ -54,7 +54,7 @@ static void submit(struct vf_writer *writer)
 		count++;
 	}
 	/* What is beyond a multiple of 8 waits for the next one. */
-	for (uint32_t over = bytes % VFERRY_ADMIN_ALIGN; over; ) {
+	for (uint32_t over = bytes % VFERRY_ADMIN_ALIGN; over;) {
 		struct vferry_sg *last = &writer->sg[count - 1];
 		uint32_t cut = last->length < over ? last->length : over;
 
@@ -168,8 +168,7 @@ void vf_writer_drop(struct vf_writer *writer)
 
 	if (writer->busy)
 		for (uint32_t bytes = writer->sg_bytes; bytes; keep++) {
-			uint32_t length =
-				writer->runs[(writer->head + keep) % writer->room].length;
+			uint32_t length = writer->runs[(writer->head + keep) % writer->room].length;
 
 			bytes -= length < bytes ? length : bytes;
 		}

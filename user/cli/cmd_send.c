@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* vferry send: move VFs to another owner. */
+#include "cli/move.h"
+
+static int run(struct cli *cli)
+{
+	struct move_cli move = { 0 };
+	struct vferry_error err = { 0 };
+	int ret = move_begin(&move, cli);
+
+	if (ret)
+		return ret;
+	move.opts.peer = cli_string(cli, "to");
+	move.opts.downtime_limit_ns = cli_number(cli, "downtime-limit", 0);
+	move.opts.max_downtime_ns = cli_number(cli, "max-downtime", 0);
+	move.opts.flags = (cli_has(cli, "no-precopy") ? VFERRY_MOVE_NO_PRECOPY : 0) |
+			  (cli_has(cli, "hand-over") ? VFERRY_MOVE_HAND_OVER : 0) |
+			  (cli_has(cli, "wait") ? VFERRY_MOVE_WAIT : 0);
+	ret = vferry_send(&move.opts, &move.move, &err);
+	return move_end(&move, "vferry.send", ret, &err);
+}
+
+static const char *const about[] = {
+	"Carries the context of each VF to the peer while the VF works (pre-copy), stops it when what remains is "
+	"expected to take no longer than --downtime-limit, carries the rest and hands over: the source gives up its "
+	"right to go on before the destination becomes active, so that there are never two live copies.",
+	"Until that moment every failure, an interrupt (Ctrl-C, SIGTERM) and the end of the connection give the VF "
+	"back to its guest as it was. After it the outcome is waited for; when it cannot be learned, both sides stay "
+	"frozen (exit status 7) and vferry recover finishes the matter.",
+	"To a file or a pipe nobody answers: the stream is a snapshot, and the VF goes on as soon as it has been read. "
+	"With --hand-over the VF stays frozen instead, for whoever holds the file.",
+	NULL,
+};
+
+static const struct cli_option positionals[] = { CLI_ARG_OWNER, CLI_END };
+
+static const struct cli_option options[] = {
+	{
+		.name = "vf",
+		.type = CLI_VFS,
+		.flags = CLI_REQUIRED,
+		.help = "VFs to move, as in 1-4,7; the first goes to the peer's first",
+	},
+	{
+		.name = "to",
+		.type = CLI_STRING,
+		.arg = "PEER",
+		.flags = CLI_REQUIRED,
+		.help = "where to: tcp:host:port, unix:path, exec:command, fd:N, file:path or - (standard output)",
+	},
+	{
+		.name = "downtime-limit",
+		.type = CLI_DURATION,
+		.help = "switch over when the rest is expected to take no longer than this (50ms)",
+	},
+	{
+		.name = "max-downtime",
+		.type = CLI_DURATION,
+		.help = "take the VF back when it is down for longer, as long as that is allowed",
+	},
+	{
+		.name = "no-precopy",
+		.help = "stop at once and carry all while the VF is down",
+	},
+	{
+		.name = "hand-over",
+		.help = "to a file or pipe: leave the VF frozen for whoever holds the stream",
+	},
+	{
+		.name = "hook",
+		.type = CLI_STRING,
+		.arg = "CMD",
+		.help = "run by sh at source-stopped and before-release (VFERRY_EVENT, VFERRY_VF, VFERRY_ID, "
+			"VFERRY_OWNER); the move goes on when it exits with 0",
+	},
+	{
+		.name = "hook-timeout",
+		.type = CLI_DURATION,
+		.help = "longest time for the hook at one gate (30s)",
+	},
+	{
+		.name = "arena",
+		.type = CLI_SIZE,
+		.min = 4096,
+		.help = "memory for context bytes (64M)",
+	},
+	{
+		.name = "chunk",
+		.type = CLI_SIZE,
+		.min = 4096,
+		.max = 4u << 20,
+		.help = "most bytes of one command (256K)",
+	},
+	{
+		.name = "wait",
+		.help = "wait for VFs and an admin queue that another engine has on loan",
+	},
+	CLI_END,
+};
+
+static const struct cli_example examples[] = {
+	{ "one VF to another host, over ssh",
+	  "vferry send vfio:0000:65:00.0 --vf 1 --to 'exec:ssh host2 vferry recv vfio:0000:65:00.0 --vf 1 "
+	  "--from -'" },
+	{ "four VFs to a receiver on this machine",
+	  "vferry send vfio-user:/run/vferry/a/pf0.sock --vf 1-4 --to tcp:127.0.0.1:7471" },
+	{ "a copy to look at",
+	  "vferry send vfio-user:/run/vferry/a/pf0.sock --vf 2 --to file:vf2.vferry" },
+	{ 0 },
+};
+
+static const char *const see[] = { "recv", "recover", "list", NULL };
+
+const struct cli_command cli_cmd_send = {
+	.name = "send",
+	.group = CLI_GROUP_MIGRATE,
+	.summary = "move VFs to another owner device",
+	.about = about,
+	.positionals = positionals,
+	.options = options,
+	.examples = examples,
+	.exits = CLI_X_OWNER | CLI_X(CLI_IN_DOUBT) | CLI_X_SIGNALS,
+	.see = see,
+	.run = run,
+};

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <vferry/probes.h>
+#include "migrate/lane.h"
+
+#define SHOW_EVERY_NS 100000000ULL
+
+/* --- commands --- */
+
+static void mode_changed(struct vf_lane *lane)
+{
+	const struct vferry_cmd *cmd = &lane->cmd;
+	uint8_t mode = cmd->inline_data[0];
+
+	if (lane->mode_known && lane->mode_since_ns)
+		lane->result->mode_ns[lane->mode] += cmd->done_ns - lane->mode_since_ns;
+	VFERRY_PROBE6(mode, vferry_probe_hash(lane->move->address), (uint64_t)lane->vf,
+		      (uint32_t)(lane->mode_known ? lane->mode : 0xff), (uint32_t)mode,
+		      cmd->issue_ns, cmd->done_ns);
+	lane->mode = mode;
+	lane->mode_known = true;
+	lane->mode_since_ns = cmd->done_ns;
+}
+
+static void answered(struct vferry_cmd *cmd)
+{
+	struct vf_lane *lane = cmd->arg;
+	const char *name = vferry_opcode_name(cmd->opcode);
+	char what[64];
+
+	lane->calling = false;
+	vf_move_progress(lane->move);
+	if (cmd->opcode == VFERRY_CMD_DEV_MODE_SET)
+		snprintf(what, sizeof(what), "%s(%s)", name, vferry_mode_name(cmd->inline_data[0]));
+	else
+		snprintf(what, sizeof(what), "%s", name);
+	if (!cmd->error && cmd->status == VFERRY_STATUS_OK) {
+		if (cmd->opcode == VFERRY_CMD_DEV_MODE_SET)
+			mode_changed(lane);
+		if (lane->failing && !lane->undoing)
+			vf_lane_quiet(lane);
+		else
+			lane->then(lane);
+		return;
+	}
+	if (!cmd->error && !lane->result->status) {
+		lane->result->opcode = cmd->opcode;
+		lane->result->status = cmd->status;
+		lane->result->qualifier = cmd->qualifier;
+	}
+	if (lane->undoing) {
+		char text[120];
+
+		if (cmd->error)
+			snprintf(text, sizeof(text), "%s: %s", what, strerror(-cmd->error));
+		else
+			snprintf(text, sizeof(text), "%s was answered %s", what,
+				 vferry_status_name(cmd->status));
+		vf_lane_doubt(lane, text);
+		return;
+	}
+	if (cmd->error == -ETIMEDOUT)
+		vf_lane_fail(lane, -ETIMEDOUT, "the device did not answer %s in time", what);
+	else if (cmd->error)
+		vf_lane_fail(lane, cmd->error, "%s: %s", what,
+			     cmd->why ? cmd->why : strerror(-cmd->error));
+	else
+		vf_lane_fail(lane, -EREMOTEIO,
+			     "the device answered %s with %s (%u), qualifier %s (%u)", what,
+			     vferry_status_name(cmd->status), cmd->status,
+			     vferry_qualifier_name(cmd->qualifier), cmd->qualifier);
+	vf_lane_quiet(lane);
+}
+
+void vf_lane_call(struct vf_lane *lane, uint16_t opcode, int data, uint32_t result_room,
+		  vf_lane_fn then)
+{
+	lane->cmd = (struct vferry_cmd){
+		.opcode = opcode,
+		.group_type = VFERRY_GROUP_SRIOV,
+		.member = lane->vf,
+		.result_room = result_room,
+		.done = answered,
+		.arg = lane,
+	};
+	if (data >= 0) {
+		lane->cmd.inline_data[0] = (uint8_t)data;
+		lane->cmd.inline_length = 1;
+	}
+	lane->then = then;
+	lane->calling = true;
+	vf_admin_submit(lane->move->owner->admin, &lane->cmd);
+}
+
+void vf_lane_mode(struct vf_lane *lane, enum vferry_mode mode, vf_lane_fn then)
+{
+	vf_lane_call(lane, VFERRY_CMD_DEV_MODE_SET, (int)mode, 0, then);
+}
+
+/* --- journal --- */
+
+int vf_lane_state(struct vf_lane *lane, enum vferry_state state)
+{
+	struct vferry_error why;
+	int ret = vf_journal_write(&lane->journal, state, &why);
+
+	if (ret) {
+		vf_lane_fail(lane, ret, "%s", why.text);
+		return ret;
+	}
+	lane->state = state;
+	lane->result->state = state;
+	return 0;
+}
+
+int vf_lane_open_journal(struct vf_lane *lane, enum vf_role role, enum vferry_state state,
+			 uint32_t flags)
+{
+	struct vf_move *move = lane->move;
+	struct vf_journal_record record = {
+		.role = (uint8_t)role,
+		.state = (uint8_t)state,
+		.mode_found = lane->mode_found,
+		.vf = lane->vf,
+		.flags = flags,
+	};
+	struct vferry_error why;
+	int ret;
+
+	memcpy(record.id, lane->id, VF_ID_BYTES);
+	memcpy(record.group, move->group, VF_ID_BYTES);
+	memcpy(record.epoch, move->owner->lease.epoch, sizeof(record.epoch));
+	snprintf(record.owner, sizeof(record.owner), "%s", move->address);
+	snprintf(record.peer, sizeof(record.peer), "%s", move->opts->peer);
+	ret = vf_journal_create(&lane->journal, &record, &why);
+	if (ret) {
+		vf_lane_fail(lane, ret, "%s", why.text);
+		return ret;
+	}
+	lane->state = state;
+	lane->result->state = state;
+	return 0;
+}
+
+/* --- probe and gates --- */
+
+static void probed(void *arg, int error, const struct vferry_error *why)
+{
+	struct vf_lane *lane = arg;
+
+	vf_move_progress(lane->move);
+	if (error == -EREMOTEIO) {
+		lane->result->opcode = lane->probe.cmd.opcode;
+		lane->result->status = lane->probe.status;
+		lane->result->qualifier = lane->probe.qualifier;
+	}
+	if (error) {
+		vf_lane_fail(lane, error, "%s", why->text);
+		vf_lane_quiet(lane);
+		return;
+	}
+	lane->mode = lane->mode_found = lane->about.mode;
+	lane->mode_known = true;
+	lane->mode_since_ns = vf_now_ns();
+	if (lane->failing)
+		vf_lane_quiet(lane);
+	else
+		lane->after_probe(lane);
+}
+
+void vf_lane_probe(struct vf_lane *lane, bool keep, vf_lane_fn then)
+{
+	struct vf_move *move = lane->move;
+
+	lane->after_probe = then;
+	vf_probe_start(&lane->probe, move->owner->admin, move->owner->arena, lane->vf, keep,
+		       &lane->about, probed, lane);
+}
+
+static void gate_over(struct vf_gate *gate, int error, const struct vferry_error *why)
+{
+	struct vf_lane *lane = (struct vf_lane *)((char *)gate - offsetof(struct vf_lane, gate));
+
+	vf_move_progress(lane->move);
+	if (error && !lane->failing)
+		vf_lane_fail(lane, error, "%s", why->text);
+	if (lane->failing)
+		vf_lane_quiet(lane);
+	else
+		lane->after_hook(lane);
+}
+
+void vf_lane_gate(struct vf_lane *lane, const char *event, vf_lane_fn then)
+{
+	struct vf_move *move = lane->move;
+	struct vferry_error why;
+	int ret;
+
+	if (!move->opts->hook) {
+		then(lane);
+		return;
+	}
+	lane->after_hook = then;
+	ret = vf_gate_start(&lane->gate, move->ring, move->opts->hook, event, lane->vf,
+			    lane->result->id, move->address, move->opts->hook_timeout_ns, gate_over,
+			    &why);
+	if (ret)
+		vf_lane_fail(lane, ret, "%s", why.text);
+}
+
+/* --- telling --- */
+
+void vf_lane_phase(struct vf_lane *lane, enum vferry_phase phase)
+{
+	uint64_t id;
+
+	memcpy(&id, lane->id, sizeof(id));
+	VFERRY_PROBE4(phase, id, (uint64_t)lane->vf, (uint32_t)phase, vf_now_ns());
+}
+
+void vf_lane_show(struct vf_lane *lane, enum vferry_phase phase, uint64_t done, uint64_t remaining)
+{
+	struct vf_move *move = lane->move;
+	struct vferry_progress progress;
+	uint64_t now;
+
+	if (!move->opts->progress)
+		return;
+	now = vf_now_ns();
+	if (now - lane->shown_ns < SHOW_EVERY_NS)
+		return;
+	lane->shown_ns = now;
+	progress = (struct vferry_progress){
+		.vf = lane->vf,
+		.state = lane->state,
+		.phase = phase,
+		.pass = lane->result->passes,
+		.done_bytes = done,
+		.remaining_bytes = remaining,
+		.rate_bytes = now > move->begin_ns ? (uint64_t)((double)move->bytes * 1e9 /
+								(double)(now - move->begin_ns))
+						   : 0,
+	};
+	move->opts->progress(move->opts->arg, &progress);
+}
+
+/* --- frames --- */
+
+void vf_control_sent(struct vf_tx *tx, int error)
+{
+	struct vf_control *control =
+		(struct vf_control *)((char *)tx - offsetof(struct vf_control, tx));
+
+	free(control->text);
+	control->text = NULL;
+	control->busy = false;
+	if (!error)
+		vf_move_progress(control->move);
+}
+
+static struct vf_control *control(struct vf_lane *lane, enum vf_frame_type type)
+{
+	struct vf_move *move = lane->move;
+
+	if (!move->stream || move->broken || move->mute)
+		return NULL;
+	for (unsigned int i = 0; i < VF_CONTROLS; i++) {
+		struct vf_control *free_one = &lane->controls[i];
+
+		if (free_one->busy)
+			continue;
+		memset(&free_one->tx, 0, sizeof(free_one->tx));
+		free_one->busy = true;
+		free_one->move = move;
+		free_one->tx.frame.type = (uint16_t)type;
+		free_one->tx.frame.lane = lane->number;
+		free_one->tx.done = vf_control_sent;
+		free_one->tx.count = 1;
+		return free_one;
+	}
+	vf_lane_fail(lane, -ENOBUFS, "the peer does not take what it is told (%s)",
+		     vf_frame_name(type));
+	return NULL;
+}
+
+void vf_lane_say(struct vf_lane *lane, enum vf_frame_type type, struct vf_message *message)
+{
+	struct vf_control *frame = control(lane, type);
+
+	if (!frame)
+		return;
+	memcpy(message->id, lane->id, VF_ID_BYTES);
+	message->state = lane->state;
+	vf_message_pack(frame->body, message);
+	frame->tx.parts[0] = (struct iovec){ frame->body, VF_MESSAGE_BYTES };
+	vf_stream_send(lane->move->stream, &frame->tx);
+}
+
+void vf_lane_say_words(struct vf_lane *lane, enum vf_frame_type type, int code, const char *text)
+{
+	struct vf_control *frame = control(lane, type);
+	struct vf_words words = { .code = code };
+	int length;
+
+	if (!frame)
+		return;
+	memcpy(words.id, lane->id, VF_ID_BYTES);
+	snprintf(words.text, sizeof(words.text), "%s", text);
+	length = vf_words_pack((char *)frame->body, sizeof(frame->body), &words);
+	if (length < 0) {
+		frame->busy = false;
+		return;
+	}
+	frame->tx.parts[0] = (struct iovec){ frame->body, (size_t)length };
+	vf_stream_send(lane->move->stream, &frame->tx);
+}
+
+int vf_lane_say_offer(struct vf_lane *lane, const struct vf_offer *offer)
+{
+	struct vf_control *frame = control(lane, VF_FRAME_OFFER);
+	size_t length;
+
+	if (!frame)
+		return -EPIPE;
+	frame->text = vf_offer_pack(offer, &length);
+	if (!frame->text) {
+		frame->busy = false;
+		return -ENOMEM;
+	}
+	frame->tx.parts[0] = (struct iovec){ frame->text, length };
+	vf_stream_send(lane->move->stream, &frame->tx);
+	return 0;
+}
+
+/* --- failing, undoing, settling --- */
+
+void vf_lane_fail(struct vf_lane *lane, int code, const char *format, ...)
+{
+	struct vferry_vf_result *result = lane->result;
+	struct vferry_error *why = &result->why;
+	va_list args;
+	int length;
+
+	if (lane->settled || lane->failing)
+		return;
+	lane->failing = true;
+	result->error = code;
+	why->code = code;
+	length = snprintf(why->text, sizeof(why->text), "VF %u (%s): ", lane->vf,
+			  vferry_state_name(lane->state));
+	va_start(args, format);
+	vsnprintf(why->text + length, sizeof(why->text) - (size_t)length, format, args);
+	va_end(args);
+	vf_gate_kill(&lane->gate);
+	if (lane->side->hush)
+		lane->side->hush(lane);
+	vf_lane_quiet(lane);
+}
+
+void vf_lane_quiet(struct vf_lane *lane)
+{
+	if (!lane->failing || lane->undoing || lane->settled || lane->calling ||
+	    lane->gate.running || lane->probe.running || !lane->side->quiet(lane))
+		return;
+	lane->undoing = true;
+	lane->side->undo(lane);
+}
+
+void vf_lane_doubt(struct vf_lane *lane, const char *what)
+{
+	snprintf(lane->result->undone, sizeof(lane->result->undone),
+		 "not undone (%s); the journal is kept: vferry recover %s", what, lane->result->id);
+	vf_lane_settle(lane, VFERRY_OUTCOME_IN_DOUBT);
+}
+
+void vf_lane_settle(struct vf_lane *lane, enum vferry_outcome outcome)
+{
+	if (lane->settled)
+		return;
+	if (lane->mode_known && lane->mode_since_ns) {
+		lane->result->mode_ns[lane->mode] += vf_now_ns() - lane->mode_since_ns;
+		lane->mode_since_ns = 0;
+	}
+	lane->settled = true;
+	lane->result->outcome = outcome;
+	lane->result->state = lane->state;
+	lane->move->settled++;
+}

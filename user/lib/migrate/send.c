@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* vferry_send(): one owner, one peer, some VFs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include "migrate/source.h"
+
+#define LINGER_NS 5000000000ULL
+
+static enum vf_offer_kind kind_for(const struct vferry_move_opts *opts, const struct vf_link *link)
+{
+	if (!link->one_way)
+		return VF_OFFER_MIGRATION;
+	return opts->flags & VFERRY_MOVE_HAND_OVER ? VF_OFFER_HAND_OVER : VF_OFFER_SNAPSHOT;
+}
+
+/* A file must be whole: what was read is back at work, but the copy failed. */
+static void copies_failed(struct vf_move *move, int error, const struct vferry_error *why)
+{
+	for (uint32_t i = 0; i < move->count; i++) {
+		struct vferry_vf_result *result = move->lanes[i]->result;
+
+		if (result->outcome != VFERRY_OUTCOME_COPIED || result->error)
+			continue;
+		result->error = error ? error : -EIO;
+		vferry_fail(&result->why, result->error, "VF %u: %s", result->vf, why->text);
+		result->outcome = VFERRY_OUTCOME_TAKEN_BACK;
+		snprintf(result->undone, sizeof(result->undone),
+			 "VF %u is at work; the copy is not complete", result->vf);
+	}
+}
+
+/*
+ * All lanes are settled: let what was said last arrive. The destination closes when its journals are gone; then ours,
+ * which say GONE, have done their service.
+ */
+static void linger(struct vf_source_run *run, const struct vf_link *link)
+{
+	struct vf_move *move = &run->move;
+	uint64_t wait = move->timeout_ns < LINGER_NS ? move->timeout_ns : LINGER_NS;
+	uint64_t deadline = vf_now_ns() + wait;
+	bool one_way = run->kind != VF_OFFER_MIGRATION, moved = false;
+	struct vferry_error why;
+
+	for (uint32_t i = 0; i < move->count; i++)
+		moved |= move->lanes[i]->result->outcome == VFERRY_OUTCOME_MOVED;
+	while (!move->broken && (moved || !vf_stream_idle(move->stream))) {
+		/* Data for a disk may take long; as long as it moves it is waited for. */
+		if (one_way)
+			deadline = move->progress_ns + move->timeout_ns;
+		if (vf_now_ns() > deadline)
+			break;
+		vf_ring_turn(move->ring, deadline);
+	}
+	if (one_way && !move->broken && !vf_stream_idle(move->stream)) {
+		vferry_fail(&why, -ETIMEDOUT, "%s takes nothing any more", link->name);
+		copies_failed(move, -ETIMEDOUT, &why);
+	} else if (one_way && move->broken) {
+		copies_failed(move, move->broken_error, &move->broken_why);
+	} else if (one_way && vf_link_sync(link, &why)) {
+		copies_failed(move, why.code, &why);
+	}
+	for (uint32_t i = 0; i < move->count; i++) {
+		struct vf_lane *lane = move->lanes[i];
+
+		if (lane->result->outcome != VFERRY_OUTCOME_MOVED)
+			continue;
+		if (move->broken && !move->broken_error && !vf_journal_remove(&lane->journal, NULL))
+			continue;
+		snprintf(
+			lane->result->undone, sizeof(lane->result->undone),
+			"the destination did not say that it has heard; the journal (GONE) is kept: "
+			"vferry recover %s",
+			lane->result->id);
+	}
+}
+
+static int run_lanes(struct vf_source_run *run, struct vf_link *link, struct vferry_error *err)
+{
+	struct vf_move *move = &run->move;
+	int ret = vf_move_link(move, link, err);
+
+	if (ret)
+		return ret;
+	move->on_frame = vf_source_frame;
+	move->on_broken = vf_source_broken;
+	move->on_interrupt = vf_source_interrupt;
+	move->on_silence = vf_source_silence;
+	vf_move_progress(move);
+	vf_move_watch(move);
+	for (uint32_t i = 0; i < move->count; i++)
+		vf_source_begin(move->lanes[i]);
+	while (move->settled < move->count) {
+		ret = vf_ring_turn(move->ring, UINT64_MAX);
+		if (ret < 0 && ret != -EINTR)
+			return vferry_fail(err, ret,
+					   "the io_uring loop failed: %s; journals are kept",
+					   strerror(-ret));
+	}
+	linger(run, link);
+	ret = vf_move_verdict(move, err);
+	if (ret && move->broken)
+		vf_link_explain(link, err);
+	return ret;
+}
+
+int vferry_send(const struct vferry_move_opts *given, struct vferry_move *result,
+		struct vferry_error *err)
+{
+	struct vf_source_run run = { 0 };
+	struct vferry_move_opts opts;
+	struct vf_peer_opts peer_opts;
+	struct vf_peer *peer = NULL;
+	struct vf_link link = { .in = -1, .out = -1 };
+	struct vferry_error why = { 0 };
+	bool linked = false;
+	int ret;
+
+	vf_move_defaults(&opts, given);
+	if (!err)
+		err = &why;
+	ret = vf_move_begin(&run.move, &opts, result, err);
+	if (!ret)
+		ret = vf_peer_parse(&peer, opts.peer, err);
+	if (!ret && vf_id_new(run.move.group))
+		ret = vferry_fail(err, -EIO, "no random numbers for the migration's id");
+	if (!ret)
+		ret = vf_move_open_owner(&run.move, opts.slot_bytes, sizeof(struct vf_source),
+					 &vf_source_side, err);
+	if (!ret) {
+		peer_opts = (struct vf_peer_opts){
+			.insecure = opts.flags & VFERRY_MOVE_INSECURE,
+			.timeout_ns = opts.timeout_ns,
+		};
+		ret = vf_peer_connect(peer, &peer_opts, &link, err);
+		linked = !ret;
+	}
+	if (!ret) {
+		run.kind = kind_for(&opts, &link);
+		run.chunk_bytes = vf_arena_slot_bytes(run.move.owner->arena);
+		ret = run_lanes(&run, &link, err);
+	}
+	for (uint32_t i = 0; i < run.move.count; i++) {
+		struct vf_source *source = vf_source_of(run.move.lanes[i]);
+
+		vf_writer_free(&source->writer);
+		vf_retain_close(&source->retain);
+	}
+	vf_move_end(&run.move);
+	if (linked)
+		vf_link_close(&link, opts.timeout_ns);
+	if (ret && ret != -EINPROGRESS && linked && link.one_way && peer)
+		vf_peer_discard(peer);
+	vf_peer_free(peer);
+	return ret;
+}
