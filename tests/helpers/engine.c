@@ -6,6 +6,7 @@
  *   hammer  keeps the queue full of commands for its VFs, until it is killed
  *   check   asks each VF for its mode and reads some context: the owner is at rest and answers. Says "fine"
  *   once    gives back at once
+ *   list    does not borrow: what the keeper knows, a line for each VF: number, mode, bytes, borrower
  *   hang    says it and drops the connection without giving back, and lives on
  */
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "admin/owner.h"
+#include "bus/keeper.h"
 
 #define COMMANDS 24
 
@@ -141,6 +143,26 @@ static void hold(struct vferry_owner *owner)
 	}
 }
 
+static int list(const char *address)
+{
+	struct vf_keeper_report *report;
+	struct vferry_error err;
+
+	if (vf_keeper_ask(address, VF_KEEPER_ASK_MODES | VF_KEEPER_ASK_SIZES, 0, &report, &err)) {
+		fprintf(stderr, "%d %s\n", -err.code, err.text);
+		return 1;
+	}
+	printf("state %d software %d queues %u of %u loans %u wedged %u %s\n", report->state,
+	       report->software, report->queues_free, report->queues, report->loan_count,
+	       report->wedged, report->trouble);
+	for (unsigned int i = 0; i < report->vf_count; i++)
+		printf("vf %u mode %d bytes %lld pid %d\n", report->vfs[i].vf, report->vfs[i].mode,
+		       report->vfs[i].size_known ? (long long)report->vfs[i].context_bytes : -1LL,
+		       (int)report->vfs[i].pid);
+	vf_keeper_report_free(report);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct vferry_owner_opts opts = { .size = sizeof(opts),
@@ -167,6 +189,8 @@ int main(int argc, char **argv)
 		else
 			what = argv[i];
 	}
+	if (!strcmp(what, "list"))
+		return list(argv[1]);
 	if (vferry_owner_open(&owner, argv[1], &opts, &err)) {
 		fprintf(stderr, "%d %s\n", -err.code, err.text);
 		return 1;

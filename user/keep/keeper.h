@@ -30,6 +30,7 @@ struct own {
 	unsigned int cmd_count, under_way;
 	uint32_t asked, next_ask;
 	bool running, again;
+	bool list_due, list_busy;	 /* LIST_USE is to be put back; is on its way */
 	struct vf_keeper_report_vf *vfs; /* 1..num_vfs at [0]... */
 	struct vferry_cmd list_use;
 	struct vf_timer finish, list_back;

@@ -80,23 +80,35 @@ static void leave_queue(struct keeper *keeper)
 	loans_disown(slot);
 }
 
-/* From a timer, not from a command's end: the queue may be closed here. */
-static void finish(struct vf_timer *timer)
+static void put_list_back(struct keeper *keeper);
+
+static void ask_again(struct keeper *keeper)
 {
-	struct keeper *keeper =
-		(struct keeper *)((char *)timer - offsetof(struct keeper, own.finish));
 	struct own *own = &keeper->own;
 	uint32_t next = own->next_ask;
 
-	own->running = false;
-	leave_queue(keeper);
-	sessions_report(keeper, own->asked);
 	if (!own->again)
 		return;
 	/* Who asked meanwhile wants to know how it is after the question. */
 	own->again = false;
 	own->next_ask = 0;
 	own_ask(keeper, next);
+}
+
+/* From a timer, not from a command's end: the queue may be closed here. */
+static void finish(struct vf_timer *timer)
+{
+	struct keeper *keeper =
+		(struct keeper *)((char *)timer - offsetof(struct keeper, own.finish));
+	struct own *own = &keeper->own;
+
+	own->running = false;
+	leave_queue(keeper);
+	sessions_report(keeper, own->asked);
+	if (own->list_due)
+		put_list_back(keeper);
+	else
+		ask_again(keeper);
 }
 
 static void answered(struct vferry_cmd *cmd)
@@ -144,7 +156,7 @@ void own_ask(struct keeper *keeper, uint32_t ask)
 {
 	struct own *own = &keeper->own;
 
-	if (own->running) {
+	if (own->running || own->list_busy) {
 		own->again = true;
 		own->next_ask |= ask;
 		return;
@@ -186,29 +198,47 @@ static void list_over(struct vf_timer *timer)
 {
 	struct keeper *keeper =
 		(struct keeper *)((char *)timer - offsetof(struct keeper, own.list_back));
+	struct own *own = &keeper->own;
 
+	own->list_busy = false;
 	leave_queue(keeper);
 	loans_unhold(&keeper->loans);
+	ask_again(keeper);
 }
 
-void own_list_use(struct keeper *keeper)
+static void put_list_back(struct keeper *keeper)
 {
-	struct vferry_cmd *cmd = &keeper->own.list_use;
+	struct own *own = &keeper->own;
+	struct vferry_cmd *cmd = &own->list_use;
 	__le64 list;
 
-	if (keeper->own.running || !take_queue(keeper))
+	own->list_due = false;
+	if (!take_queue(keeper)) {
+		keep_log("LIST_USE could not be put back: no admin queue");
+		loans_unhold(&keeper->loans);
 		return;
-	loans_hold(&keeper->loans);
+	}
+	own->list_busy = true;
+	list = htole64(own->lease.list);
 	memset(cmd, 0, sizeof(*cmd));
 	cmd->opcode = VFERRY_CMD_LIST_USE;
 	cmd->group_type = VFERRY_GROUP_SRIOV;
-	list = htole64(keeper->own.lease.list);
 	memcpy(cmd->inline_data, &list, sizeof(list));
 	cmd->inline_length = sizeof(list);
 	cmd->deadline_ns = vf_now_ns() + ANSWER_NS;
 	cmd->done = list_is_back;
 	cmd->arg = keeper;
-	vf_admin_submit(keeper->own.admin, cmd);
+	vf_admin_submit(own->admin, cmd);
+}
+
+void own_list_use(struct keeper *keeper)
+{
+	/* Until it is back nothing is lent: the next borrower expects the whole list. */
+	loans_hold(&keeper->loans);
+	if (keeper->own.running)
+		keeper->own.list_due = true;
+	else
+		put_list_back(keeper);
 }
 
 int own_begin(struct keeper *keeper, struct vferry_error *err)
