@@ -109,9 +109,9 @@ struct owner {
 
 /** fn_stop() - Active -> Stop: take no more requests, finish what was taken, write its used entries; @done once nothing is inside. */
 void fn_stop(struct function *fn, void (*done)(void *arg), void *arg);
-/** fn_freeze() - Stop -> Freeze: fold doorbells already received into the kicked bits, then ignore doorbells and configuration writes. */
+/** fn_freeze() - fn->mode is still Stop. Stop -> Freeze: fold doorbells already received into the kicked bits, then ignore doorbells and configuration writes. */
 void fn_freeze(struct function *fn);
-/** fn_thaw() - Freeze -> Stop: doorbells are remembered again, configuration writes taken. */
+/** fn_thaw() - fn->mode is Stop already. Freeze -> Stop: doorbells are remembered again, configuration writes taken. */
 void fn_thaw(struct function *fn);
 /** fn_resume() - now Active: look at every enabled queue as if notified, raise what is owed. fn->mode is set before the call. */
 void fn_resume(struct function *fn);
