@@ -16,10 +16,11 @@
 #define SO_PEERPIDFD 77
 #endif
 
-#define SESSIONS_MAX 256	    /* without a loan */
-#define IDLE_NS	     10000000000ULL /* nothing asked, nothing borrowed */
-#define LINGER_NS    2000000000ULL  /* socket closed, process alive */
-#define RESET_NS     2000000000ULL
+#define SESSIONS_MAX  256	     /* without a loan */
+#define IDLE_NS	      10000000000ULL /* nothing asked, nothing borrowed */
+#define LINGER_NS     2000000000ULL  /* socket closed, process alive */
+#define RESET_NS      2000000000ULL
+#define DEAF_MESSAGES 64
 
 static struct session *of_want(struct want *want)
 {
@@ -170,6 +171,17 @@ static void refused(struct want *want, const struct vferry_error *err)
 	set_patience(session, IDLE_NS);
 }
 
+/*
+ * The last words to a caller. Closed with its messages unread, the socket would tell it ECONNRESET instead of them, so what
+ * it still says is read and ignored until it hangs up, or for a moment.
+ */
+static void say_goodbye(struct session *session, int code, const char *words)
+{
+	send_result(session, VF_KEEPER_RESULT, code, words);
+	session->deaf = DEAF_MESSAGES;
+	set_patience(session, LINGER_NS);
+}
+
 static bool dead(struct want *want)
 {
 	struct session *session = of_want(want);
@@ -236,8 +248,8 @@ static void take(struct session *session, size_t count)
 	int ret = vf_keeper_decode(session->bytes, count, &request, &err);
 
 	if (ret) {
-		send_result(session, VF_KEEPER_RESULT, ret, err.text);
-		session_close(session);
+		release(session);
+		say_goodbye(session, ret, err.text);
 		return;
 	}
 	switch (request.op) {
@@ -285,6 +297,13 @@ static void received(struct vf_op *op, int32_t res, uint32_t flags)
 
 	if (session->closing)
 		return;
+	if (res > 0 && session->deaf) {
+		if (--session->deaf)
+			arm(session);
+		else
+			session_close(session);
+		return;
+	}
 	if (res > 0) {
 		take(session, (size_t)res);
 		if (!session->closing)
@@ -382,8 +401,8 @@ void session_new(struct keeper *keeper, int sock)
 			 keeper->address, geteuid(), peer.uid);
 		keep_log("pid %u (%s), user %u: not let in", session->want.pid, session->want.comm,
 			 peer.uid);
-		send_result(session, VF_KEEPER_RESULT, -EACCES, words);
-		session_close(session);
+		say_goodbye(session, -EACCES, words);
+		arm(session);
 		return;
 	}
 	session->pidfd = open_pidfd(sock, peer.pid);

@@ -17,9 +17,10 @@ struct session {
 	struct loan *returning; /* RETURN is answered when it is at rest */
 	struct vf_timer patience;
 	uint64_t since_ns;
-	uint32_t asking; /* STATUS is under way: 1 + VF_KEEPER_ASK_*; 0: none */
-	bool hung_up;	 /* its end of the socket is closed, its process lives */
-	bool closing;	 /* ends as soon as its operations have */
+	uint32_t asking;   /* STATUS is under way: 1 + VF_KEEPER_ASK_*; 0: none */
+	unsigned int deaf; /* it has had its last words; so many messages more are read */
+	bool hung_up;	   /* its end of the socket is closed, its process lives */
+	bool closing;	   /* ends as soon as its operations have */
 };
 
 /** session_new() - takes @sock. A caller that may not is told so. */
