@@ -31,7 +31,14 @@ uint16_t admin_one_vf(struct cli *cli);
 /** admin_may_change() - -EBUSY with words when a migration's journal is open for a VF and --force is not given. */
 int admin_may_change(struct cli *cli, const struct cli_vfs *vfs, struct vferry_error *err);
 
-/* cmd_admin.c hands these to the table. */
+/* The commands, as the table runs them. */
+int admin_run_mode_get(struct cli *cli);
+int admin_run_mode_set(struct cli *cli);
+int admin_run_size(struct cli *cli);
+int admin_run_fields(struct cli *cli);
+int admin_run_discard(struct cli *cli);
+int admin_run_list_query(struct cli *cli);
+int admin_run_list_use(struct cli *cli);
 int admin_run_read(struct cli *cli);
 int admin_run_write(struct cli *cli);
 
