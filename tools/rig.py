@@ -91,9 +91,12 @@ class Scratch:
         self.processes.append(process)
         return process
 
-    def keep(self, address):
-        """A keeper outlives whoever started it: leave word that it is to be stopped."""
-        self.processes.append(Keeper(self, address))
+    def keeper(self, owner, vfs):
+        """A keeper for an owner, its VFs enabled. It detaches, and is stopped at the end."""
+        result = run([program("vferry"), "keep", owner.address, "--vfs", vfs], env=self.env)
+        if result.returncode:
+            raise AssertionError(f"vferry keep ended with {result.returncode}: {result.stderr}")
+        self.processes.append(Keeper(self, owner.address))
 
     def end(self):
         for process in reversed(self.processes):
@@ -200,14 +203,22 @@ class Standin:
         def there():
             if self.process.poll() is not None:
                 raise AssertionError(f"the stand-in ended: {self.words()}")
-            if not os.path.exists(self.control):
-                return False
-            now = [vf["state"] for vf in self.tell("status")]
+            try:
+                now = [vf["state"] for vf in self.tell("status")]
+            except (FileNotFoundError, ConnectionRefusedError):
+                return False  # it does not listen yet
             if "failed" in now and "failed" not in states:
                 raise AssertionError(f"a guest failed: {self.words()}")
             return all(state in states for state in now)
 
         until(there, f"guests to be {' or '.join(states)}", limit)
+
+    def errors(self):
+        """How many, or that it has ended."""
+        try:
+            return sum(vf["io_errors"] for vf in self.tell("status"))
+        except OSError:
+            return True
 
     def words(self):
         self.log.seek(0)
@@ -218,8 +229,8 @@ class Standin:
         if self.process.poll() is None:
             try:
                 self.tell("stop")
-            except (OSError, ValueError):
-                pass
+            except OSError:
+                pass  # it has ended meanwhile
         return self.report(limit)
 
     def report(self, limit=LIMIT):

@@ -140,12 +140,14 @@ static int bring_up(struct guest *guest)
 }
 
 /* --- doorbells and interrupts --- */
+/* With both doorbells the source hears of every request for ever: were it live beside the destination, it would show. */
 void guest_ring(struct guest *guest, unsigned int queue)
 {
-	if (!guest->switched)
+	bool both = guest->destination_open && guest->opts.how == SWITCH_BOTH_DOORBELLS;
+
+	if (both || !guest->switched)
 		port_ring(&guest->source, queue);
-	if (guest->destination_open &&
-	    (guest->switched || guest->opts.how == SWITCH_BOTH_DOORBELLS))
+	if (both || guest->switched)
 		port_ring(&guest->destination, queue);
 }
 

@@ -37,7 +37,7 @@ enum guest_phase { PHASE_BEFORE, PHASE_DURING, PHASE_AFTER, PHASES };
 
 /* How a guest's doorbell finds the destination. */
 enum guest_switch {
-	SWITCH_BOTH_DOORBELLS, /* ring both; the device that is not Active ignores it */
+	SWITCH_BOTH_DOORBELLS, /* ring both, before and after; only the Active device listens */
 	SWITCH_CONTROL, /* ring one; "attach" on the control socket changes over, as a VMM would */
 };
 

@@ -20,7 +20,7 @@ static const char help[] =
 	"\n"
 	"  --vf LIST=SOURCE[,DESTINATION]  VFs (1, 1-4,7) and their vfio-user sockets; %d stands for\n"
 	"                        the number, as in 1-4=src/vf%d.sock,dst/vf%d.sock. May be repeated\n"
-	"  --switch HOW          both-doorbells: ring both sides, only the Active one listens (default);\n"
+	"  --switch HOW          both-doorbells: always ring both, only the Active one listens (default);\n"
 	"                        control: change over at \"attach\", as a VMM does\n"
 	"  --seconds S           stop after S seconds (default: at \"stop\" or a signal)\n"
 	"  --control PATH        listen there for commands: status, pause, resume, attach, stop,\n"
