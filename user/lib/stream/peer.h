@@ -38,6 +38,14 @@ struct vf_peer_kind {
 extern const struct vf_peer_kind vf_peer_tcp, vf_peer_unix, vf_peer_exec, vf_peer_fd, vf_peer_file,
 	vf_peer_stdio;
 
+/** vf_peer_deadline() - when a connection must stand. */
+static inline uint64_t vf_peer_deadline(const struct vf_peer_opts *opts)
+{
+	uint64_t now = vf_now_ns();
+
+	return opts->timeout_ns < UINT64_MAX - now ? now + opts->timeout_ns : UINT64_MAX;
+}
+
 /** vf_peer_made() - remember that @path is this side's own. */
 void vf_peer_made(struct vf_peer *peer, const char *path);
 /** vf_peer_tune() - the options of a connected TCP socket. */

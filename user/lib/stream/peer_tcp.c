@@ -125,7 +125,7 @@ static int no_connection(const struct vf_peer *peer, int ret, struct vferry_erro
 static int tcp_connect(struct vf_peer *peer, const struct vf_peer_opts *opts, struct vf_link *link,
 		       struct vferry_error *err)
 {
-	uint64_t deadline = vf_now_ns() + opts->timeout_ns;
+	uint64_t deadline = vf_peer_deadline(opts);
 	struct addrinfo *list;
 	int ret = vf_resolve(peer->host, peer->port, false, deadline, &list, err);
 
@@ -196,8 +196,7 @@ static int tcp_listen(struct vf_peer *peer, const struct vf_peer_opts *opts,
 		      struct vferry_error *err)
 {
 	struct addrinfo *list;
-	int ret = vf_resolve(peer->host, peer->port, true, vf_now_ns() + opts->timeout_ns, &list,
-			     err);
+	int ret = vf_resolve(peer->host, peer->port, true, vf_peer_deadline(opts), &list, err);
 
 	if (ret)
 		return ret;

@@ -33,9 +33,8 @@ static struct sockaddr_un address_of(const struct vf_peer *peer)
 }
 
 /* A full backlog makes connect() wait: bounded by the send timeout, which it honours. */
-static int connect_by(int fd, const struct sockaddr_un *address, uint64_t timeout_ns)
+static int connect_by(int fd, const struct sockaddr_un *address, uint64_t deadline)
 {
-	uint64_t deadline = vf_now_ns() + timeout_ns;
 	struct timeval none = { 0 };
 	int ret;
 
@@ -64,7 +63,7 @@ static int unix_connect(struct vf_peer *peer, const struct vf_peer_opts *opts, s
 
 	if (fd < 0)
 		return vferry_fail(err, -errno, "cannot make a socket: %s", strerror(errno));
-	ret = connect_by(fd, &address, opts->timeout_ns);
+	ret = connect_by(fd, &address, vf_peer_deadline(opts));
 	if (ret) {
 		close(fd);
 		if (ret == -ENOENT || ret == -ECONNREFUSED)

@@ -27,7 +27,8 @@ static ssize_t fill(struct vf_saved *saved, void *bytes, size_t count, struct vf
 
 	if (have > count)
 		have = count;
-	memcpy(bytes, saved->first + saved->first_at, have);
+	if (have)
+		memcpy(bytes, saved->first + saved->first_at, have);
 	saved->first_at += have;
 	while (have < count) {
 		ssize_t got = read(saved->fd, (char *)bytes + have, count - have);
