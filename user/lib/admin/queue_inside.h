@@ -83,9 +83,6 @@ struct user_queue {
 	struct vf_hook hook;
 	struct vf_op call; /* interrupts: multishot poll of call_fd, whose count is never read */
 	struct vf_op end;  /* poll for the end of the lease */
-	struct vf_op kick; /* write to kick_fd */
-	uint64_t one;	   /* what is written */
-	bool kick_again;
 	bool closing;
 	struct vf_timer soon; /* wakes the turn for what finished outside of it */
 	uint64_t wake_ns;     /* last interrupt */

@@ -263,20 +263,11 @@ static int reap(struct user_queue *queue)
 
 /* --- the doorbell --- */
 
-static void kicked(struct vf_op *op, int32_t res, uint32_t flags)
-{
-	struct user_queue *queue =
-		(struct user_queue *)((char *)op - offsetof(struct user_queue, kick));
-
-	if (!queue->kick_again || queue->closing)
-		return;
-	queue->kick_again = false;
-	io_uring_prep_write(vf_ring_sqe(queue->base.ring, op), queue->lease->kick_fd, &queue->one,
-			    sizeof(queue->one), 0);
-}
-
 static void ring_doorbell(struct user_queue *queue)
 {
+	static const uint64_t one = 1; /* outlives the queue, as a write on its way may */
+	struct io_uring_sqe *sqe;
+
 	queue->base.stats.doorbells++;
 	switch (queue->lease->doorbell) {
 	case VF_DOORBELL_STORE:
@@ -284,12 +275,9 @@ static void ring_doorbell(struct user_queue *queue)
 		break;
 	case VF_DOORBELL_EVENTFD:
 		/* Goes out with the system call that waits, and cannot block it. */
-		if (queue->kick.busy)
-			queue->kick_again = true;
-		else
-			io_uring_prep_write(vf_ring_sqe(queue->base.ring, &queue->kick),
-					    queue->lease->kick_fd, &queue->one, sizeof(queue->one),
-					    0);
+		sqe = vf_ring_sqe(queue->base.ring, NULL);
+		io_uring_prep_write(sqe, queue->lease->kick_fd, &one, sizeof(one), 0);
+		vf_ring_quiet(queue->base.ring, sqe);
 		break;
 	case VF_DOORBELL_RELAY:
 		if (queue->lease->ops->kick(queue->lease) == -ENODEV)
@@ -496,9 +484,7 @@ static void close_queue(struct vf_admin *admin)
 	deliver(queue);
 	vf_ring_cancel(admin->ring, &queue->call);
 	vf_ring_cancel(admin->ring, &queue->end);
-	vf_ring_cancel(admin->ring, &queue->kick);
-	while ((queue->call.busy || queue->end.busy || queue->kick.busy) &&
-	       vf_now_ns() < deadline) {
+	while ((queue->call.busy || queue->end.busy) && vf_now_ns() < deadline) {
 		int ret = vf_ring_turn(admin->ring, deadline);
 
 		if (ret < 0 && ret != -EINTR)
@@ -580,10 +566,8 @@ int vf_user_queue_open(struct vf_admin **admin, struct vf_ring *ring, struct vf_
 	queue->base.room = queue->slots_count;
 	queue->base.owner_hash = vferry_probe_hash(lease->address);
 	queue->lease = lease;
-	queue->one = 1;
 	queue->call.done = called;
 	queue->end.done = ended;
-	queue->kick.done = kicked;
 	queue->soon.fn = deliver_now;
 	queue->hook.fn = before_wait;
 	free_all_slots(queue);

@@ -138,6 +138,12 @@ void vf_ring_reserve(struct vf_ring *ring, unsigned int count)
 		vf_ring_flush(ring);
 }
 
+void vf_ring_quiet(struct vf_ring *ring, struct io_uring_sqe *sqe)
+{
+	if (ring->uring.features & IORING_FEAT_CQE_SKIP)
+		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
 int vf_ring_flush(struct vf_ring *ring)
 {
 	int ret = io_uring_submit(&ring->uring);

@@ -85,6 +85,9 @@ struct io_uring_sqe *vf_ring_sqe(struct vf_ring *ring, struct vf_op *op);
  */
 void vf_ring_reserve(struct vf_ring *ring, unsigned int count);
 
+/** vf_ring_quiet() - no completion for @sqe (prepared, without an operation) when it succeeds: it does not end a wait. */
+void vf_ring_quiet(struct vf_ring *ring, struct io_uring_sqe *sqe);
+
 /** vf_ring_flush() - submit now what was prepared, without waiting. */
 int vf_ring_flush(struct vf_ring *ring);
 
