@@ -102,22 +102,21 @@ static void vu_close(struct vf_bus *bus)
 	free(dev);
 }
 
-static int vu_open(struct vf_bus **bus, const char *where, const struct vf_bus_opts *opts,
-		   struct vferry_error *err)
+int vf_vfio_user_adopt(struct vf_bus **bus, const struct vf_vu *vu, struct vferry_error *err)
 {
-	uint64_t timeout = opts->timeout_ns ? opts->timeout_ns : VF_BUS_TIMEOUT_NS;
 	struct vfio_user *dev = calloc(1, sizeof(*dev));
 	int ret;
 
-	if (!dev)
+	if (!dev) {
+		close(vu->fd);
 		return vferry_fail(err, -ENOMEM, "no memory");
+	}
 	for (unsigned int i = 0; i < VFIO_USER_REGIONS; i++)
 		dev->regions[i].fd = -1;
-	snprintf(dev->path, sizeof(dev->path), "%s", where);
-	ret = vf_vu_connect(&dev->vu, where, timeout, err);
+	dev->vu = *vu;
+	snprintf(dev->path, sizeof(dev->path), "%s", vu->name);
 	dev->vu.name = dev->path;
-	if (!ret)
-		ret = vf_vu_negotiate(&dev->vu, err);
+	ret = vf_vu_negotiate(&dev->vu, err);
 	if (!ret)
 		ret = device_info(dev, err);
 	if (!ret)
@@ -127,7 +126,18 @@ static int vu_open(struct vf_bus **bus, const char *where, const struct vf_bus_o
 		return ret;
 	}
 	*bus = &dev->bus;
+	(*bus)->ops = &vf_bus_vfio_user;
 	return 0;
+}
+
+static int vu_open(struct vf_bus **bus, const char *where, const struct vf_bus_opts *opts,
+		   struct vferry_error *err)
+{
+	uint64_t timeout = opts->timeout_ns ? opts->timeout_ns : VF_BUS_TIMEOUT_NS;
+	struct vf_vu vu;
+	int ret = vf_vu_connect(&vu, where, timeout, err);
+
+	return ret ? ret : vf_vfio_user_adopt(bus, &vu, err);
 }
 
 static int vu_region(struct vf_bus *bus, unsigned int region, struct vf_region *info)

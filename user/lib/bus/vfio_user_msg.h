@@ -56,4 +56,7 @@ int vf_vu_negotiate(struct vf_vu *vu, struct vferry_error *err);
 int vf_vu_read_capabilities(struct vf_vu *vu, const char *json, size_t length,
 			    struct vferry_error *err);
 
+/** vf_vfio_user_adopt() - the bus on a connection that is there; @vu->fd becomes the bus's, also on failure. */
+int vf_vfio_user_adopt(struct vf_bus **bus, const struct vf_vu *vu, struct vferry_error *err);
+
 #endif
