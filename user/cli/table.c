@@ -5,6 +5,7 @@
 #define COMMANDS(X)   \
 	X(send)       \
 	X(recv)       \
+	X(recover)    \
 	X(admin)      \
 	X(keep)       \
 	X(trace)      \

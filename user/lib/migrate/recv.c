@@ -193,8 +193,6 @@ int vferry_recv(const struct vferry_move_opts *given, struct vferry_move *result
 	recv->listen_fd = -1;
 	vf_move_defaults(&opts, given);
 	ret = vf_move_begin(move, &opts, result, err);
-	for (uint32_t i = 0; !ret && i < opts.vfs_count; i++)
-		ret = vf_journal_check_free(move->address, opts.vfs[i], err);
 	if (!ret)
 		ret = vf_peer_parse(&recv->peer, opts.peer, err);
 	if (!ret) {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "migrate/recv.h"
+#include "migrate/settle.h"
 
 static struct vf_lane *running(struct vf_move *move, const uint8_t id[VF_ID_BYTES])
 {
@@ -34,12 +35,22 @@ static void answer(struct vf_connection *connection, const uint8_t id[VF_ID_BYTE
 	vf_stream_send(connection->stream, &frame->tx);
 }
 
-/* A journal that no engine holds now. */
-static enum vferry_state from_journal(const struct vf_message *query)
+/*
+ * A journal that is not of this run: settled under the VF's loan, then answered. An engine that still has the VF is
+ * left to settle it itself: the source asks again.
+ */
+static enum vferry_state from_journal(struct vf_recv *recv, const struct vf_message *query)
 {
-	enum vferry_state state;
+	const struct vferry_recover_opts opts = {
+		.size = sizeof(opts),
+		.timeout_ns = 2000000000ULL,
+		.interrupt_fd = -1,
+	};
+	enum vferry_state state = VFERRY_STATE_NONE;
+	struct vf_settling settling;
 	struct vf_journal journal;
 	struct vferry_error why;
+	char path[512];
 	int ret = vf_journal_find(&journal, query->id, VF_ROLE_DESTINATION, &why);
 
 	if (ret ==
@@ -48,16 +59,27 @@ static enum vferry_state from_journal(const struct vf_message *query)
 	if (ret)
 		return VFERRY_STATE_NONE;
 	state = journal.record.state;
-	if (state == VFERRY_STATE_LOADING || state == VFERRY_STATE_LOADED) {
-		/* Its engine is dead or it would answer itself; written down before it is said. */
-		state = vf_journal_write(&journal, VFERRY_STATE_REFUSED, &why)
-				? VFERRY_STATE_NONE
-				: VFERRY_STATE_REFUSED;
+	snprintf(path, sizeof(path), "%s", journal.path);
+	if (state == VFERRY_STATE_ACTIVE) {
+		if (query->state == VFERRY_STATE_GONE)
+			vf_journal_remove(&journal, NULL);
+		else
+			vf_journal_close(&journal);
+		return state;
 	}
-	if (state == VFERRY_STATE_ACTIVE && query->state == VFERRY_STATE_GONE)
-		vf_journal_remove(&journal, NULL);
+	vf_journal_close(&journal);
+	/* Borrowing waits for the keeper; not while VFs of a run may be down. */
+	if (recv->source)
+		return VFERRY_STATE_NONE;
+	ret = vf_settle_open(&settling, path, &opts, &why);
+	if (ret)
+		return ret == -ENOENT ? VFERRY_STATE_REFUSED : VFERRY_STATE_NONE;
+	ret = vf_settle_destination(&settling, &why);
+	if (settling.removed)
+		state = VFERRY_STATE_REFUSED;
 	else
-		vf_journal_close(&journal);
+		state = ret ? VFERRY_STATE_NONE : settling.journal.record.state;
+	vf_settle_close(&settling);
 	return state;
 }
 
@@ -73,13 +95,15 @@ void vf_recv_query(struct vf_connection *connection, const void *payload, uint32
 	}
 	lane = running(move, query.id);
 	if (!lane) {
-		answer(connection, query.id, from_journal(&query));
+		answer(connection, query.id, from_journal(connection->recv, &query));
 		return;
 	}
 	/* While the device has not answered there is no answer; the source asks again. */
 	if (lane->state == VFERRY_STATE_ACTIVE && query.state == VFERRY_STATE_GONE &&
 	    !vf_destination_of(lane)->confirmed)
 		vf_destination_done(vf_destination_of(lane));
-	answer(connection, query.id,
-	       lane->state == VFERRY_STATE_NONE ? VFERRY_STATE_REFUSED : lane->state);
+	/* Whoever asks has lost the connection: what is loaded here will not be released any more. */
+	if (lane->state == VFERRY_STATE_LOADING || lane->state == VFERRY_STATE_LOADED)
+		vf_lane_fail(lane, -ECONNABORTED, "the source asks what became of it: refused");
+	answer(connection, query.id, lane->state);
 }

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* vferry_recover(): every journal of this host, or some of them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "bus/lent.h"
+#include "migrate/settle.h"
+
+struct found {
+	char path[512];
+	struct found *next;
+};
+
+struct search {
+	const struct vferry_recover_opts *opts;
+	char owner[256];
+	struct found *first, **last;
+	int in_doubt, error;
+	struct vferry_error why;
+};
+
+static void tell(struct search *search, struct vferry_recovered *told)
+{
+	if (search->opts->each)
+		search->opts->each(search->opts->arg, told);
+}
+
+static void fill(struct vferry_recovered *told, const char *path,
+		 const struct vf_journal_record *record)
+{
+	snprintf(told->path, sizeof(told->path), "%s", path);
+	if (!record)
+		return;
+	told->readable = true;
+	vf_id_text(told->id, record->id);
+	snprintf(told->role, sizeof(told->role), "%s", vf_role_name(record->role));
+	snprintf(told->owner, sizeof(told->owner), "%s", record->owner);
+	snprintf(told->peer, sizeof(told->peer), "%s", record->peer);
+	told->vf = record->vf;
+	told->before = told->after = record->state;
+	told->written_ns = record->written_ns;
+}
+
+static int one_found(void *arg, const char *path, const struct vf_journal_record *record,
+		     const struct vferry_error *why)
+{
+	struct search *search = arg;
+	struct vferry_recovered told = { 0 };
+	struct found *found;
+	char id[VF_ID_TEXT];
+
+	if (record) {
+		vf_id_text(id, record->id);
+		if (search->opts->id && strncmp(id, search->opts->id, strlen(search->opts->id)))
+			return 0;
+		if (search->owner[0] && strcmp(search->owner, record->owner))
+			return 0;
+	}
+	if (!record || search->opts->flags & VFERRY_RECOVER_LIST) {
+		fill(&told, path, record);
+		if (!record) {
+			told.error = why->code;
+			snprintf(told.words, sizeof(told.words), "%s", why->text);
+			if (!search->opts->id && !search->error) {
+				search->error = why->code;
+				search->why = *why;
+			}
+		}
+		tell(search, &told);
+		return 0;
+	}
+	found = calloc(1, sizeof(*found));
+	if (!found)
+		return -ENOMEM;
+	snprintf(found->path, sizeof(found->path), "%s", path);
+	*search->last = found;
+	search->last = &found->next;
+	return 0;
+}
+
+static void settle(struct search *search, const char *path)
+{
+	struct vferry_recovered told = { 0 };
+	struct vferry_error why = { 0 };
+	struct vf_settling settling;
+	struct vf_journal journal;
+	int ret = vf_journal_open(&journal, path, &why);
+
+	if (!ret) {
+		fill(&told, path, &journal.record);
+		vf_journal_close(&journal);
+		ret = vf_settle_open(&settling, path, search->opts, &why);
+	}
+	if (ret == -ENOENT)
+		return;
+	if (!ret) {
+		ret = settling.journal.record.role == VF_ROLE_SOURCE
+			      ? vf_settle_source(&settling, &why)
+			      : vf_settle_destination(&settling, &why);
+		told.after = settling.removed ? VFERRY_STATE_NONE : settling.journal.record.state;
+		told.settled = settling.removed;
+		snprintf(told.words, sizeof(told.words), "%s", settling.words);
+		vf_settle_close(&settling);
+	}
+	if (ret && ret != -EINPROGRESS)
+		snprintf(told.words, sizeof(told.words), "%s", why.text);
+	told.error = ret;
+	if (ret == -EINPROGRESS)
+		search->in_doubt++;
+	if (ret && !search->error) {
+		search->error = ret;
+		vferry_fail(&search->why, ret, "VF %u of %s: %.300s", told.vf, told.owner,
+			    told.words);
+	}
+	tell(search, &told);
+}
+
+int vferry_recover(const struct vferry_recover_opts *given, struct vferry_error *err)
+{
+	struct vferry_recover_opts opts = { .interrupt_fd = -1 };
+	struct search search = { .opts = &opts };
+	int ret = 0;
+
+	memcpy(&opts, given, given->size < sizeof(opts) ? given->size : sizeof(opts));
+	search.last = &search.first;
+	if (opts.owner)
+		ret = vf_owner_address(opts.owner, search.owner, sizeof(search.owner), err);
+	if (!ret)
+		ret = vf_journal_each(one_found, &search, err);
+	if (!ret && opts.id && !search.first && !(opts.flags & VFERRY_RECOVER_LIST))
+		ret = vferry_fail(err, -ENOENT, "there is no journal of migration %s here",
+				  opts.id);
+	while (search.first) {
+		struct found *found = search.first;
+
+		search.first = found->next;
+		if (!ret)
+			settle(&search, found->path);
+		free(found);
+	}
+	if (ret || !search.error || opts.flags & VFERRY_RECOVER_LIST)
+		return ret;
+	return vferry_fail(err, search.in_doubt ? -EINPROGRESS : search.error, "%s",
+			   search.why.text);
+}

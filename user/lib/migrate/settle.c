@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <string.h>
+#include <vferry/owner.h>
+#include "migrate/ask.h"
+#include "migrate/fault_point.h"
+#include "migrate/settle.h"
+
+#define ASK_NS 10000000000ULL
+
+int vf_settle_open(struct vf_settling *settling, const char *path,
+		   const struct vferry_recover_opts *opts, struct vferry_error *err)
+{
+	struct vferry_owner_opts owner = { .size = sizeof(owner), .vfs_count = 1 };
+	uint16_t vf;
+	int ret;
+
+	memset(settling, 0, sizeof(*settling));
+	settling->opts = opts;
+	ret = vf_journal_open(&settling->journal, path, err);
+	if (ret)
+		return ret;
+	vf = settling->journal.record.vf;
+	owner.vfs = &vf;
+	owner.arena_bytes = 4096;
+	owner.timeout_ns = opts->timeout_ns;
+	ret = vferry_owner_open(&settling->owner, settling->journal.record.owner, &owner, err);
+	vf_journal_close(&settling->journal);
+	if (ret)
+		return ret;
+	/* What it said before the VF was ours may be old. */
+	ret = vf_journal_open(&settling->journal, path, err);
+	if (ret) {
+		vf_settle_close(settling);
+		return ret;
+	}
+	settling->stale =
+		vf_journal_valid_here(&settling->journal.record,
+				      vferry_owner_epoch(settling->owner), &settling->stale_why);
+	VF_FAULT_POINT("recover-open");
+	return 0;
+}
+
+void vf_settle_close(struct vf_settling *settling)
+{
+	vf_journal_close(&settling->journal);
+	vferry_owner_close(settling->owner);
+	settling->owner = NULL;
+}
+
+int vf_settle_remove(struct vf_settling *settling, struct vferry_error *err)
+{
+	int ret = vf_journal_remove(&settling->journal, err);
+
+	settling->removed = !ret;
+	return ret;
+}
+
+static void say(struct vf_settling *settling, const char *what)
+{
+	size_t length = strlen(settling->words);
+
+	snprintf(settling->words + length, sizeof(settling->words) - length, "%s%s",
+		 length ? "; " : "", what);
+}
+
+/* As the VF was found: nothing staged, nothing read, in its mode. */
+int vf_settle_back(struct vf_settling *settling, const char *why, struct vferry_error *err)
+{
+	const struct vf_journal_record *record = &settling->journal.record;
+	char words[200];
+	int ret;
+
+	ret = vferry_ctx_discard(settling->owner, record->vf, NULL, err);
+	VF_FAULT_POINT("recover-discarded");
+	if (!ret)
+		ret = vferry_mode_set(settling->owner, record->vf,
+				      (enum vferry_mode)record->mode_found, NULL, err);
+	if (ret)
+		return ret;
+	VF_FAULT_POINT("recover-back");
+	snprintf(words, sizeof(words), "%s: VF %u is %s again, as it was found", why, record->vf,
+		 vferry_mode_name(record->mode_found));
+	say(settling, words);
+	return vf_settle_remove(settling, err);
+}
+
+/* --- the source --- */
+
+static int in_doubt(struct vf_settling *settling, const char *words)
+{
+	say(settling, words);
+	return -EINPROGRESS;
+}
+
+/* The copy here is gone with the owner's reset: nothing of this side can be made Active. */
+static int stale_source(struct vf_settling *settling, struct vferry_error *err)
+{
+	say(settling, settling->stale_why.text);
+	if (settling->journal.record.state == VFERRY_STATE_GONE ||
+	    settling->opts->flags & (VFERRY_RECOVER_ABORT | VFERRY_RECOVER_FINISH)) {
+		say(settling, "the journal is deleted");
+		return vf_settle_remove(settling, err);
+	}
+	return in_doubt(settling, "nothing is left to be taken back; --abort deletes the journal");
+}
+
+static int gone(struct vf_settling *settling, const char *peer, struct vferry_error *err)
+{
+	const struct vf_journal_record *record = &settling->journal.record;
+	enum vferry_state answer;
+	struct vferry_error why;
+	int ret = 0;
+
+	if (record->state != VFERRY_STATE_GONE)
+		ret = vf_journal_write(&settling->journal, VFERRY_STATE_GONE, err);
+	if (ret)
+		return ret;
+	VF_FAULT_POINT("recover-gone");
+	/* So that the destination can delete its journal; ours goes last. */
+	ret = vf_ask(peer, record->id, VFERRY_STATE_GONE,
+		     settling->opts->timeout_ns ? settling->opts->timeout_ns : ASK_NS,
+		     settling->opts->interrupt_fd, &answer, &why);
+	if (ret && !(settling->opts->flags & VFERRY_RECOVER_FINISH) &&
+	    !(record->flags & VF_JOURNAL_ONE_WAY)) {
+		say(settling, why.text);
+		return in_doubt(
+			settling,
+			"the VF is Active at the destination, which has not heard that this is "
+			"known; start vferry recv there and repeat, or use --finish");
+	}
+	say(settling, "the destination has the VF: this side's journal is deleted");
+	return vf_settle_remove(settling, err);
+}
+
+static int released(struct vf_settling *settling, struct vferry_error *err)
+{
+	const struct vferry_recover_opts *opts = settling->opts;
+	const struct vf_journal_record *record = &settling->journal.record;
+	const char *peer = opts->peer ? opts->peer : record->peer;
+	enum vferry_state answer;
+	struct vferry_error why;
+	int ret;
+
+	if (opts->flags & VFERRY_RECOVER_DESTINATION_IS_DEAD)
+		return vf_settle_back(
+			settling,
+			"taken back because the destination is said to be dead: if it is "
+			"not, there are two live copies now",
+			err);
+	ret = vf_ask(peer, record->id, VFERRY_STATE_RELEASED,
+		     opts->timeout_ns ? opts->timeout_ns : ASK_NS, opts->interrupt_fd, &answer,
+		     &why);
+	if (!ret && answer == VFERRY_STATE_ACTIVE)
+		return gone(settling, peer, err);
+	if (!ret)
+		return vf_settle_back(settling, "the destination refused", err);
+	say(settling, why.text);
+	if (record->flags & VF_JOURNAL_ONE_WAY && opts->flags & VFERRY_RECOVER_FINISH) {
+		say(settling, "whoever holds the stream has the VF: the journal is deleted");
+		return vf_settle_remove(settling, err);
+	}
+	if (record->flags & VF_JOURNAL_ONE_WAY)
+		return in_doubt(
+			settling,
+			"released to whoever holds the stream: --finish when it was taken in, "
+			"--destination-is-dead when nobody ever will");
+	return in_doubt(
+		settling,
+		"the VF stays frozen until the destination answers: start vferry recv there and "
+		"repeat; only if that host is dead for certain: --destination-is-dead");
+}
+
+int vf_settle_source(struct vf_settling *settling, struct vferry_error *err)
+{
+	const struct vf_journal_record *record = &settling->journal.record;
+
+	if (settling->stale)
+		return stale_source(settling, err);
+	switch (record->state) {
+	case VFERRY_STATE_FROZEN:
+		if (record->flags & VF_JOURNAL_KEEPS)
+			return in_doubt(
+				settling,
+				"the device's READ clears, and what it had given was kept by the "
+				"engine that died: the VF cannot be taken back, it must be reset");
+		/* fall through */
+	case VFERRY_STATE_PRECOPY:
+	case VFERRY_STATE_STOPPED:
+		return vf_settle_back(settling, "its engine died before it was released", err);
+	case VFERRY_STATE_RELEASED:
+		return released(settling, err);
+	case VFERRY_STATE_GONE:
+		return gone(settling, settling->opts->peer ? settling->opts->peer : record->peer,
+			    err);
+	}
+	return vferry_fail(err, -EBADMSG, "%s: a source in state %u", settling->journal.path,
+			   record->state);
+}
+
+/* --- the destination --- */
+
+static int refuse(struct vf_settling *settling, const char *why, struct vferry_error *err)
+{
+	int ret = 0;
+
+	if (settling->journal.record.state != VFERRY_STATE_REFUSED)
+		ret = vf_journal_write(&settling->journal, VFERRY_STATE_REFUSED, err);
+	if (ret)
+		return ret;
+	VF_FAULT_POINT("recover-refused");
+	if (!settling->stale)
+		return vf_settle_back(settling, why, err);
+	say(settling, settling->stale_why.text);
+	return vf_settle_remove(settling, err);
+}
+
+static int granted(struct vf_settling *settling, struct vferry_error *err)
+{
+	enum vferry_mode mode;
+	int ret;
+
+	if (settling->stale)
+		return refuse(settling, "", err);
+	ret = vferry_mode_get(settling->owner, settling->journal.record.vf, &mode, NULL, err);
+	if (ret)
+		return ret;
+	if (mode != VFERRY_MODE_ACTIVE)
+		return refuse(settling, "the device had not become Active: refused", err);
+	ret = vf_journal_write(&settling->journal, VFERRY_STATE_ACTIVE, err);
+	if (!ret)
+		say(settling, "the device says that the VF is Active here");
+	return ret;
+}
+
+int vf_settle_destination(struct vf_settling *settling, struct vferry_error *err)
+{
+	int ret;
+
+	switch (settling->journal.record.state) {
+	case VFERRY_STATE_LOADING:
+	case VFERRY_STATE_LOADED:
+	case VFERRY_STATE_COMMITTED:
+		return refuse(settling, "its engine died before it was granted: refused", err);
+	case VFERRY_STATE_REFUSED:
+		return refuse(settling, "refused", err);
+	case VFERRY_STATE_GRANTED:
+		ret = granted(settling, err);
+		if (ret || settling->removed)
+			return ret;
+		/* fall through */
+	case VFERRY_STATE_ACTIVE:
+		if (settling->journal.record.flags & VF_JOURNAL_ONE_WAY) {
+			say(settling, "taken in from a stream: nobody else is to be told");
+			return vf_settle_remove(settling, err);
+		}
+		say(settling,
+		    "the VF is Active here; the journal waits for the source's word (vferry recv here, "
+		    "vferry recover there)");
+		return 0;
+	}
+	return vferry_fail(err, -EBADMSG, "%s: a destination in state %u", settling->journal.path,
+			   settling->journal.record.state);
+}
