@@ -118,6 +118,7 @@ static int run(struct cli *cli)
 	doctor_io_uring(&doctor);
 	doctor_vfio(&doctor);
 	doctor_bpf(&doctor);
+	doctor_owners(&doctor);
 	doctor_ways(&doctor);
 	cli_add(doc, "checks", doctor.checks);
 	for (unsigned int state = DOCTOR_OK; state <= DOCTOR_MISSING; state++)

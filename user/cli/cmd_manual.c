@@ -144,9 +144,7 @@ static void option_list(const struct cli_option *list)
 		}
 		putchar('\n');
 		snprintf(help, sizeof(help), "%s%s", list->help,
-			 list->flags & CLI_REPEAT && list->type != CLI_FLAG
-				 ? "; may be given more than once"
-				 : "");
+			 cli_says_repeat(list) ? "; may be given more than once" : "");
 		sentence(help);
 	}
 }

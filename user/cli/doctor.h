@@ -36,6 +36,7 @@ void doctor_host(struct doctor *doctor); /* kernel, memory, capabilities */
 void doctor_io_uring(struct doctor *doctor);
 void doctor_vfio(struct doctor *doctor); /* VFIO, PFs */
 void doctor_bpf(struct doctor *doctor);
-void doctor_ways(struct doctor *doctor); /* to an owner device */
+void doctor_owners(struct doctor *doctor); /* keepers, journals */
+void doctor_ways(struct doctor *doctor);   /* to an owner device */
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "cli/doctor.h"
+#include "trace/attach.h"
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -71,6 +72,35 @@ static void uprobes(struct doctor *doctor)
 			"no uprobes (CONFIG_UPROBE_EVENTS): the probes of vferry's programs cannot be attached to");
 }
 
+/* What vferry trace would try, and what came of it here. */
+static void ladder(struct doctor *doctor)
+{
+	struct vft_filter filter = {
+		.engine = true, .device = true, .kernel = true, .ring = true, .rows = 8
+	};
+	struct vft_tracer *tracer;
+	struct vferry_error err;
+	const struct vft_rung *rungs;
+	unsigned int count;
+
+	if (vft_tracer_open(&tracer, &filter, &err)) {
+		doctor_say(doctor, "vferry trace", DOCTOR_MISSING, NULL, "%s", err.text);
+		return;
+	}
+	rungs = vft_tracer_rungs(tracer, &count);
+	for (unsigned int i = 0; i < count; i++) {
+		bool works = rungs[i].state == VFT_RUNG_OK;
+
+		doctor_say(doctor, "probe", works ? DOCTOR_OK : DOCTOR_WARN, NULL, "%s%s%s",
+			   rungs[i].name,
+			   *rungs[i].why ? ": "
+			   : works	 ? ": loads"
+					 : ": not there",
+			   rungs[i].why);
+	}
+	vft_tracer_close(tracer);
+}
+
 void doctor_bpf(struct doctor *doctor)
 {
 	libbpf_print_fn_t before = libbpf_set_print(quiet);
@@ -80,5 +110,6 @@ void doctor_bpf(struct doctor *doctor)
 	lockdown(doctor);
 	programs(doctor);
 	uprobes(doctor);
+	ladder(doctor);
 	libbpf_set_print(before);
 }

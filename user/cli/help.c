@@ -35,6 +35,12 @@ const char *cli_argument_name(const struct cli_option *option)
 	}
 }
 
+bool cli_says_repeat(const struct cli_option *option)
+{
+	return (option->flags & CLI_REPEAT) && option->type != CLI_FLAG &&
+	       !strstr(option->help, "more than once");
+}
+
 void cli_spot_path(const struct cli_spot *spot, char separator, char *buffer, size_t size)
 {
 	size_t used = 0;
@@ -145,9 +151,7 @@ static void options(FILE *to, const struct cli_option *list, int width)
 		option_term(list, term, sizeof(term));
 		snprintf(help, sizeof(help), "%s%s%s", list->help,
 			 list->flags & CLI_REQUIRED ? " (required)" : "",
-			 list->flags & CLI_REPEAT && list->type != CLI_FLAG
-				 ? " (may be given more than once)"
-				 : "");
+			 cli_says_repeat(list) ? " (may be given more than once)" : "");
 		entry(to, term, help, width);
 	}
 }

@@ -42,6 +42,8 @@ void cli_release(struct cli *cli);
 int cli_flush(struct cli *cli, int status);
 
 const struct cli_command *cli_command(const struct cli *cli); /* the deepest of the chain */
+/** cli_says_repeat() - the help has to add that it may be given more than once. */
+bool cli_says_repeat(const struct cli_option *option);
 const char *cli_argument_name(const struct cli_option *option);
 
 /* A command with all that stands above it. */

@@ -63,9 +63,53 @@ const struct cli_option cli_global_options[] = {
 	CLI_END,
 };
 
+static const char *const output[] = {
+	"Data goes to standard output, all words about it to standard error. With -o json results are documents with the "
+	"members schema and schema_version; streams of results (trace) are JSON lines. Names are snake_case with their "
+	"unit at the end (_ns, _bytes). An error is a document vferry.error on standard error with message, exit_status, "
+	"errno and, when a device answered, opcode, status, status_name, qualifier and qualifier_name. What the device "
+	"answered stands only there: the exit status is never the device's.",
+	NULL,
+};
+
+static const char *const files[] = {
+	"/run/vferry/keep: sockets of the keepers, one for each owner that is held.",
+	"/run/vferry/journal: one small file for each migration that is not settled. It ends with the host, like the state "
+	"that it describes; vferry recover reads it.",
+	NULL,
+};
+
+static const char *const environment[] = {
+	"VFERRY_RUN_DIR: used instead of /run/vferry (or, for users other than root, of $XDG_RUNTIME_DIR/vferry).",
+	"VFERRY_PROGRAM: the program that is started as a keeper.",
+	NULL,
+};
+
+static const char *const notes[] = {
+	"With vfio: and vfio-user: owners io_uring drives sockets, files, deadlines and interrupts; the doorbell is a store or "
+	"an eventfd, because no kernel has uring_cmd on a VFIO descriptor. That is not io_uring passthrough. With uring-cmd: "
+	"owners (the kernel module of kmod/) each admin command is an IORING_OP_URING_CMD.",
+	NULL,
+};
+
+static const struct cli_section sections[] = {
+	{ "OUTPUT", output }, { "FILES", files }, { "ENVIRONMENT", environment },
+	{ "NOTES", notes },   { NULL, NULL },
+};
+
+static const struct cli_example examples[] = {
+	{ "a software owner device with 8 VFs",
+	  "vferry-owner --socket-dir /tmp/a --vfs 8 --vfs-enabled &" },
+	{ "its VFs' modes", "vferry admin vfio-user:/tmp/a/pf0.sock mode get --vf all" },
+	{ "what works on this machine", "vferry doctor" },
+	{ NULL, NULL },
+};
+
 const struct cli_command cli_root = {
 	.name = "vferry",
 	.summary = "carry virtio VFs from one owner device to another",
 	.about = about,
 	.subs = commands,
+	.examples = examples,
+	.sections = sections,
 };
