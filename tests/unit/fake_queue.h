@@ -182,13 +182,16 @@ static void fake_walk(struct fake *fake, const struct vring_desc *table, uint32_
 /* The next available chain; false: there is none. */
 static bool fake_take(struct fake *fake, struct fake_chain *chain)
 {
+	uint16_t avail_event;
+
 	if (le16toh(fake->avail->idx) == fake->next)
 		return false;
 	memset(chain, 0, sizeof(*chain));
 	chain->id = le16toh(fake->avail->ring[fake->next & (fake->lease.queue_size - 1)]);
 	fake->next++;
 	/* avail_event: the doorbell is wanted for the next one */
-	*(__virtio16 *)&fake->used->ring[fake->lease.queue_size] = htole16(fake->next);
+	avail_event = htole16(fake->next);
+	memcpy(&fake->used->ring[fake->lease.queue_size], &avail_event, sizeof(avail_event));
 	fake_walk(fake, fake->desc, fake->lease.queue_size, chain->id, chain);
 	assert_true(chain->runs[0].length >= sizeof(chain->header));
 	memcpy(&chain->header, chain->runs[0].bytes, sizeof(chain->header));

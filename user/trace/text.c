@@ -176,11 +176,11 @@ static void table_row(FILE *out, const struct vft_report *report, const struct v
 	statuses(out, row);
 	if (report->split && row->split)
 		fprintf(out,
-			"       on average: waiting %s, device %s, interrupt to reaping %s (%llu of %llu)\n",
+			"       mean: waiting %s, device %s, interrupt to reaping %s (of %llu)\n",
 			vft_text_ns(p50, sizeof(p50), row->wait_ns / row->split),
 			vft_text_ns(p90, sizeof(p90), row->device_ns / row->split),
 			vft_text_ns(p99, sizeof(p99), row->reap_ns / row->split),
-			(unsigned long long)row->split, (unsigned long long)row->count);
+			(unsigned long long)row->split);
 	if (report->hist)
 		histogram(out, row, report->width);
 }
