@@ -113,7 +113,7 @@ int dma_map(struct dma *dma, uint64_t iova, uint64_t size, uint64_t offset, uint
 	unsigned int at;
 	int ret;
 
-	if (!size || iova + (size - 1) < iova || offset + (size - 1) < offset)
+	if (!size || iova + (size - 1) < iova || offset + size < offset)
 		return vferry_fail(err, -EINVAL, "range 0x%llx+0x%llx at offset 0x%llx",
 				   (unsigned long long)iova, (unsigned long long)size,
 				   (unsigned long long)offset);

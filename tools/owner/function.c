@@ -113,15 +113,15 @@ static void serve(struct function *fn, unsigned int index)
 
 	q->kicked = false;
 	qio->starved = false;
-	/* One ring's length at a time: a driver that never stops does not keep the others waiting. */
+	/* The longest ring's length at a time: a driver that never stops does not keep the others waiting. */
 	for (unsigned int n = 0; may_take(fn) && running(fn) && q->enabled; n++) {
 		int ret;
 
-		if (q->inflight >= q->size) {
+		if (q->size && q->inflight >= q->size) {
 			qio->starved = true;
 			break;
 		}
-		if (n >= q->size) {
+		if (n >= OWNER_QUEUE_SIZE) {
 			vf_timer_set(fn->owner->ring, &qio->again, vf_now_ns());
 			break;
 		}
