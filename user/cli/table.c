@@ -93,8 +93,8 @@ static const char *const notes[] = {
 };
 
 static const struct cli_section sections[] = {
-	{ "OUTPUT", output }, { "FILES", files }, { "ENVIRONMENT", environment },
-	{ "NOTES", notes },   { NULL, NULL },
+	{ "OUTPUT", output }, { "NOTES", notes }, { "ENVIRONMENT", environment },
+	{ "FILES", files },   { NULL, NULL },
 };
 
 static const struct cli_example examples[] = {
