@@ -242,6 +242,19 @@ class Standin:
         return json.loads(text), status
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def listening(peer):
+    """Does anybody listen at tcp:127.0.0.1:PORT? Looked up, not connected to: a receiver takes one connection."""
+    port = f":{int(peer.rsplit(':', 1)[1]):04X} "
+    with open("/proc/net/tcp") as table:
+        return any(port in line and line.split()[3] == "0A" for line in table)
+
+
 def run(command, env=None, limit=LIMIT, **options):
     """A program to its end, with its output."""
     return subprocess.run([str(word) for word in command], env=env, timeout=limit, text=True, errors="replace",
