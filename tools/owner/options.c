@@ -23,6 +23,7 @@ enum {
 	OPT_RETAIN,
 	OPT_STICKY,
 	OPT_NO_IOEVENTFD,
+	OPT_NO_RING_RESET,
 	OPT_VERSION,
 };
 
@@ -44,6 +45,7 @@ static const struct option longs[] = {
 	{ "retain", no_argument, NULL, OPT_RETAIN },
 	{ "vf-enable-sticky", no_argument, NULL, OPT_STICKY },
 	{ "no-ioeventfd", no_argument, NULL, OPT_NO_IOEVENTFD },
+	{ "no-ring-reset", no_argument, NULL, OPT_NO_RING_RESET },
 	{ "output", required_argument, NULL, 'o' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -75,6 +77,7 @@ void options_help(FILE *out)
 	      "  --read-clears        what was read cannot be read again\n"
 	      "  --retain             keep the state when a connection closes\n"
 	      "  --no-ioeventfd       doorbells by message only\n"
+	      "  --no-ring-reset      do not offer VIRTIO_F_RING_RESET\n"
 	      "  --fault SPEC         see below\n"
 	      "  -o, --output FORMAT  text or json\n"
 	      "  -v, --verbose        say what is refused, and why\n"
@@ -250,6 +253,9 @@ static int one(struct options *options, int option, const char *text, struct vfe
 		return 0;
 	case OPT_NO_IOEVENTFD:
 		o->no_ioeventfd = true;
+		return 0;
+	case OPT_NO_RING_RESET:
+		o->no_ring_reset = true;
 		return 0;
 	case 'o':
 		options->json = !strcmp(text, "json");

@@ -89,7 +89,8 @@ struct owner_opts {
 	uint64_t seed;
 	bool full_images;
 	bool read_clears;
-	bool no_ioeventfd; /* doorbells by message only */
+	bool no_ioeventfd;  /* doorbells by message only */
+	bool no_ring_reset; /* VIRTIO_F_RING_RESET is not offered */
 	bool verbose;
 };
 

@@ -42,9 +42,10 @@ void transport_blank(struct function *fn)
 
 void transport_init(struct function *fn)
 {
-	fn->device_features |= FN_FEATURES_REQUIRED | (1ULL << VIRTIO_F_RING_RESET) |
-			       (1ULL << VIRTIO_RING_F_EVENT_IDX) |
+	fn->device_features |= FN_FEATURES_REQUIRED | (1ULL << VIRTIO_RING_F_EVENT_IDX) |
 			       (1ULL << VIRTIO_RING_F_INDIRECT_DESC);
+	if (!fn->owner->opts.no_ring_reset)
+		fn->device_features |= 1ULL << VIRTIO_F_RING_RESET;
 	if (fn->io->pci.sriov_cap)
 		fn->device_features |= 1ULL << VIRTIO_F_SR_IOV;
 	if (fn->io->admin_first < fn_total_queues(fn))

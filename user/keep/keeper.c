@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -8,13 +10,13 @@
 #include <unistd.h>
 #include "bus/lent.h"
 #include "keep/keeper.h"
+#include <vferry/virtio.h>
 #include "virtio/pf.h"
 
 #define REST_NS	  5000000000ULL
 #define GRACE_NS  5000000000ULL
 #define KILLED_NS 10000000000ULL /* from SIGKILL until the borrowers' queues are given up */
 
-#define BLK_SUBSYSTEM 0x2c
 
 /* --- callers --- */
 
@@ -158,6 +160,19 @@ static void raise_limits(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* A process serves it, or a hypervisor: the subsystem that they give their virtio devices. */
+static bool is_software(struct keeper *keeper)
+{
+	__le16 subsystem[2];
+
+	if (!strncmp(keeper->address, "vfio-user:", 10))
+		return true;
+	if (vf_bus_read(vf_pf_bus(keeper->pf), VFIO_PCI_CONFIG_REGION_INDEX,
+			PCI_SUBSYSTEM_VENDOR_ID, subsystem, sizeof(subsystem), NULL))
+		return false;
+	return le16toh(subsystem[0]) == VFERRY_PCI_VENDOR_VIRTIO && le16toh(subsystem[1]) == 0x1100;
+}
+
 static int open_owner(struct keeper *keeper, struct vferry_error *err)
 {
 	struct vf_pf_opts opts = {
@@ -171,6 +186,7 @@ static int open_owner(struct keeper *keeper, struct vferry_error *err)
 	ret = vf_pf_open(&keeper->pf, keeper->address, &opts, err);
 	if (ret)
 		return ret;
+	keeper->software = is_software(keeper);
 	loans->ops = &keep_device_pf;
 	loans->device = keeper->pf;
 	loans->ring = keeper->ring;
