@@ -7,6 +7,7 @@
  *   check   asks each VF for its mode and reads some context: the owner is at rest and answers. Says "fine"
  *   once    gives back at once
  *   list    does not borrow: what the keeper knows, a line for each VF: number, mode, bytes, borrower
+ *   poison  scribbles over its available index and rings the doorbell, then as hold
  *   hang    says it and drops the connection without giving back, and lives on
  */
 #include <errno.h>
@@ -143,6 +144,18 @@ static void hold(struct vferry_owner *owner)
 	}
 }
 
+/* What no driver does: more available entries than the ring has. */
+static void poison(struct vferry_owner *owner)
+{
+	uint16_t *index = (uint16_t *)((char *)owner->lease.rings + owner->lease.avail_offset + 2);
+	uint64_t one = 1;
+
+	*index = (uint16_t)(*index + 5000);
+	if (owner->lease.doorbell == VF_DOORBELL_EVENTFD &&
+	    write(owner->lease.kick_fd, &one, sizeof(one)) < 0)
+		perror("doorbell");
+}
+
 static int list(const char *address)
 {
 	struct vf_keeper_report *report;
@@ -199,7 +212,9 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 16; i++)
 		printf("%02x", vferry_owner_epoch(owner)[i]);
 	printf(" %u\n", owner->lease.doorbell);
-	if (!strcmp(what, "hold"))
+	if (!strcmp(what, "poison"))
+		poison(owner);
+	if (!strcmp(what, "hold") || !strcmp(what, "poison"))
 		hold(owner);
 	else if (!strcmp(what, "hammer"))
 		ret = hammer_on(owner, vfs, opts.vfs_count);

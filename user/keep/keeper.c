@@ -4,19 +4,17 @@
 #include <linux/vfio.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <vferry/virtio.h>
 #include "bus/lent.h"
 #include "keep/keeper.h"
-#include <vferry/virtio.h>
 #include "virtio/pf.h"
 
 #define REST_NS	  5000000000ULL
 #define GRACE_NS  5000000000ULL
 #define KILLED_NS 10000000000ULL /* from SIGKILL until the borrowers' queues are given up */
-
 
 /* --- callers --- */
 
@@ -254,8 +252,6 @@ int keep_run(const struct keep_opts *opts, struct vferry_error *err)
 
 	start_begin();
 	raise_limits();
-	/* Root's keeper may be signalled by root only, and is not dumped: it maps what VFs hold. */
-	prctl(PR_SET_DUMPABLE, 0);
 	ret = begin(&keeper, err);
 	start_verdict(ret, err->text, keeper.place.log);
 	if (!ret) {

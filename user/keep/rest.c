@@ -99,7 +99,9 @@ void rest_begin(struct loan *loan)
 	loan->state = VF_LOAN_RESTING;
 	loan->timer.fn = step;
 	loan->rest_step_ns = FIRST_STEP_NS;
-	loan->rest_until_ns = vf_now_ns() + loans->rest_ns;
+	/* Who has a reset to fall back on need not wait the whole time; a borrower may be waiting for this. */
+	loan->rest_until_ns =
+		vf_now_ns() + (loan->lease.can_reset ? loans->rest_ns / 2 : loans->rest_ns);
 	/* It may have died between its last available entry and the doorbell. */
 	if (loans->ops->pending(loans->device, loan->queue))
 		loans->ops->kick(loans->device, &loan->lease);

@@ -317,6 +317,12 @@ int vf_lent_borrow(struct vf_lease *lease, const char *address,
 	}
 	if (!ret)
 		return 0;
+	if (ret == -ETIMEDOUT && lent->sock >= 0)
+		vferry_fail(
+			err, ret,
+			"the keeper of %s has not lent in time: what was asked for is on loan, or "
+			"comes to rest (vferry list says)",
+			lease->address);
 	unmap_all(lease);
 	if (lent->sock >= 0)
 		close(lent->sock);
