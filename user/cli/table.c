@@ -7,6 +7,7 @@
 	X(recv)       \
 	X(recover)    \
 	X(admin)      \
+	X(ctx)        \
 	X(keep)       \
 	X(trace)      \
 	X(list)       \
