@@ -174,13 +174,24 @@ static void range_drop(struct dma *dma, struct dma_range *range)
 
 int dma_unmap(struct dma *dma, uint64_t iova, uint64_t size)
 {
-	unsigned int at = find(dma, iova);
+	uint64_t last = iova + (size - 1);
+	unsigned int from, to;
 
-	if (at == dma->count || dma->ranges[at].iova != iova || dma->ranges[at].size != size)
-		return -ENOENT;
-	range_drop(dma, &dma->ranges[at]);
-	dma->count--;
-	memmove(&dma->ranges[at], &dma->ranges[at + 1], (dma->count - at) * sizeof(*dma->ranges));
+	if (!size || last < iova)
+		return -EINVAL;
+	from = find(dma, iova);
+	for (to = from; to < dma->count && dma->ranges[to].iova <= last; to++) {
+		const struct dma_range *range = &dma->ranges[to];
+
+		if (range->iova < iova || range->iova + (range->size - 1) > last)
+			return -EINVAL;
+	}
+	if (from == to)
+		return 0;
+	for (unsigned int i = from; i < to; i++)
+		range_drop(dma, &dma->ranges[i]);
+	memmove(&dma->ranges[from], &dma->ranges[to], (dma->count - to) * sizeof(*dma->ranges));
+	dma->count -= to - from;
 	dma->generation++;
 	return 0;
 }

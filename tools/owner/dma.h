@@ -58,7 +58,12 @@ struct dma {
 int dma_map(struct dma *dma, uint64_t iova, uint64_t size, uint64_t offset, uint32_t flags, int fd,
 	    struct vferry_error *err);
 
-/** dma_unmap() - exactly one earlier range. -ENOENT otherwise. Its memory is retired when it was the last of its object. */
+/**
+ * dma_unmap() - a DMA_UNMAP message
+ *
+ * As VFIO does, and as QEMU's IOMMUs rely on: every range inside goes, which may be none; -EINVAL and nothing is done
+ * when one is only partly inside. Memory is retired with the last range of its object.
+ */
 int dma_unmap(struct dma *dma, uint64_t iova, uint64_t size);
 void dma_unmap_all(struct dma *dma);
 /** dma_reap() - unmap what is retired: no request is inside any more. */

@@ -187,7 +187,7 @@ static int on_dma_unmap(struct function *fn, struct message *message, struct rep
 		return refuse(reply, -EINVAL, "DMA_UNMAP with flags 0x%x", le32toh(unmap.flags));
 	ret = dma_unmap(&fn->io->dma, le64toh(unmap.address), le64toh(unmap.size));
 	if (ret)
-		return refuse(reply, ret, "DMA_UNMAP of 0x%llx+0x%llx, which was not mapped so",
+		return refuse(reply, ret, "DMA_UNMAP of 0x%llx+0x%llx, which cuts a range in two",
 			      (unsigned long long)le64toh(unmap.address),
 			      (unsigned long long)le64toh(unmap.size));
 	/* A command in service still points into what is retired; it goes with the command. */

@@ -108,7 +108,7 @@ static void translation_is_exact(void **state)
 	close(fd);
 }
 
-static void unmapping_names_a_range(void **state)
+static void unmapping_takes_whole_ranges(void **state)
 {
 	int fd = memory(1 << 20);
 	struct dma dma = { 0 };
@@ -117,9 +117,12 @@ static void unmapping_names_a_range(void **state)
 	assert_int_equal(dma_map(&dma, 0x1000, 0x2000, 0, RW, fd, NULL), 0);
 	assert_int_equal(dma_map(&dma, 0x8000, 0x2000, 0, VFIO_USER_DMA_F_READ, fd, NULL), 0);
 	assert_int_equal(dma.object_count, 2); /* one may be written, one not */
-	assert_int_equal(dma_unmap(&dma, 0x1000, 0x1000), -ENOENT);
-	assert_int_equal(dma_unmap(&dma, 0x2000, 0x1000), -ENOENT);
-	assert_int_equal(dma_unmap(&dma, 0, 0x10000), -ENOENT);
+	assert_int_equal(dma_unmap(&dma, 0x1000, 0x1000), -EINVAL);
+	assert_int_equal(dma_unmap(&dma, 0x2000, 0x1000), -EINVAL);
+	assert_int_equal(dma_unmap(&dma, 0, 0x9000), -EINVAL);
+	assert_int_equal(dma_unmap(&dma, 0, 0), -EINVAL);
+	assert_int_equal(dma_unmap(&dma, UINT64_MAX, 2), -EINVAL);
+	assert_int_equal(dma.count, 2);
 	generation = dma.generation;
 	assert_int_equal(dma_unmap(&dma, 0x1000, 0x2000), 0);
 	assert_int_not_equal(dma.generation, generation);
@@ -127,6 +130,13 @@ static void unmapping_names_a_range(void **state)
 	assert_int_equal(dma.object_count, 2);
 	dma_reap(&dma);
 	assert_int_equal(dma.object_count, 1);
+	/* Nothing there: nothing to do. All there is: gone. */
+	generation = dma.generation;
+	assert_int_equal(dma_unmap(&dma, 0x1000, 0x2000), 0);
+	assert_int_equal(dma.generation, generation);
+	assert_int_equal(dma_map(&dma, 0x1000, 0x2000, 0, RW, fd, NULL), 0);
+	assert_int_equal(dma_unmap(&dma, 0x800, UINT64_MAX - 0x7ff), 0);
+	assert_int_equal(dma.count, 0);
 	dma_free(&dma);
 	close(fd);
 }
@@ -193,7 +203,7 @@ int main(void)
 		cmocka_unit_test(overflow_and_odd_ranges_are_refused),
 		cmocka_unit_test(only_shared_memory_is_taken),
 		cmocka_unit_test(translation_is_exact),
-		cmocka_unit_test(unmapping_names_a_range),
+		cmocka_unit_test(unmapping_takes_whole_ranges),
 		cmocka_unit_test(limits_hold),
 		cmocka_unit_test(a_truncated_object_reads_as_zeroes),
 	};
