@@ -10,6 +10,7 @@
 #undef LINGER_NS
 #include "keep/rest.c"
 #undef RESET_NS
+#include "keep/peer.c"
 #include "keep/session.c"
 
 #define QUEUES	4

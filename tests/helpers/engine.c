@@ -7,6 +7,7 @@
  *   check   asks each VF for its mode and reads some context: the owner is at rest and answers. Says "fine"
  *   once    gives back at once
  *   list    does not borrow: what the keeper knows, a line for each VF: number, mode, bytes, borrower
+ *   strip   takes all but the LIST commands out of the list in use, then as hold
  *   poison  scribbles over its available index and rings the doorbell, then as hold
  *   hang    says it and drops the connection without giving back, and lives on
  */
@@ -214,7 +215,12 @@ int main(int argc, char **argv)
 	printf(" %u\n", owner->lease.doorbell);
 	if (!strcmp(what, "poison"))
 		poison(owner);
-	if (!strcmp(what, "hold") || !strcmp(what, "poison"))
+	if (!strcmp(what, "strip")) {
+		ret = vferry_list_use(owner, VFERRY_GROUP_SRIOV, &(uint64_t){ VFERRY_LIST_BASE }, 1,
+				      NULL, &err);
+		puts(ret ? err.text : "stripped");
+	}
+	if (!ret && (!strcmp(what, "hold") || !strcmp(what, "poison") || !strcmp(what, "strip")))
 		hold(owner);
 	else if (!strcmp(what, "hammer"))
 		ret = hammer_on(owner, vfs, opts.vfs_count);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -10,11 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "keep/keeper.h"
+#include "keep/peer.h"
 #include "virtio/pf.h"
-
-#ifndef SO_PEERPIDFD
-#define SO_PEERPIDFD 77
-#endif
 
 #define SESSIONS_MAX  256	     /* without a loan */
 #define IDLE_NS	      10000000000ULL /* nothing asked, nothing borrowed */
@@ -71,70 +66,6 @@ static void send_result(struct session *session, enum vf_keeper_op op, int code,
 
 	vf_keeper_put_result(&message, op, code, words);
 	send_bytes(session, &message, sizeof(message), NULL, 0);
-}
-
-/* --- who it is --- */
-
-static bool in_group(int sock, gid_t gid, gid_t wanted)
-{
-	gid_t groups[1024];
-	socklen_t length = sizeof(groups);
-
-	if (gid == wanted)
-		return true;
-	if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, groups, &length))
-		return false;
-	for (size_t i = 0; i < length / sizeof(gid_t); i++) {
-		if (groups[i] == wanted)
-			return true;
-	}
-	return false;
-}
-
-static bool may_borrow(int sock, const struct ucred *peer)
-{
-	struct group *group;
-
-	if (peer->uid == 0 || peer->uid == geteuid())
-		return true;
-	group = getgrnam("vferry");
-	return group && in_group(sock, peer->gid, group->gr_gid);
-}
-
-static void name_process(struct session *session, pid_t pid)
-{
-	char path[64];
-	ssize_t n = -1;
-	int fd;
-
-	session->want.pid = (uint32_t)pid;
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		n = read(fd, session->want.comm, sizeof(session->want.comm) - 1);
-		close(fd);
-	}
-	if (n <= 0)
-		strcpy(session->want.comm, "unknown");
-	for (char *c = session->want.comm; *c; c++) {
-		if (*c == '\n')
-			*c = '\0';
-		else if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	}
-}
-
-/* Of the very process that connected, where the kernel can say so; a number may be another's by now. */
-static int open_pidfd(int sock, pid_t pid)
-{
-	socklen_t length = sizeof(int);
-	int fd = -1;
-
-	if (!getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &fd, &length))
-		return fd;
-	if (pid <= 0)
-		return -1;
-	return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
 /* --- what it has --- */
@@ -394,8 +325,9 @@ void session_new(struct keeper *keeper, int sock)
 	session->next = keeper->sessions;
 	keeper->sessions = session;
 	keeper->session_count++;
-	name_process(session, peer.pid);
-	if (!may_borrow(sock, &peer)) {
+	peer_name(peer.pid, session->want.comm, sizeof(session->want.comm));
+	session->want.pid = (uint32_t)peer.pid;
+	if (!peer_may_borrow(sock, &peer)) {
 		snprintf(words, sizeof(words),
 			 "the keeper of %s lets in root, user %u and group vferry; you are user %u",
 			 keeper->address, geteuid(), peer.uid);
@@ -405,7 +337,7 @@ void session_new(struct keeper *keeper, int sock)
 		arm(session);
 		return;
 	}
-	session->pidfd = open_pidfd(sock, peer.pid);
+	session->pidfd = peer_pidfd(sock, peer.pid);
 	if (session->pidfd >= 0)
 		io_uring_prep_poll_add(vf_ring_sqe(keeper->ring, &session->death), session->pidfd,
 				       POLLIN);
