@@ -4,6 +4,7 @@
 #include "bus/ops.h"
 
 static const struct vf_bus_ops *const kinds[] = {
+	&vf_bus_vfio,
 	&vf_bus_vfio_user,
 };
 

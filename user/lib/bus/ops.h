@@ -44,6 +44,7 @@ struct vf_bus {
 	char address[256];
 };
 
+extern const struct vf_bus_ops vf_bus_vfio;
 extern const struct vf_bus_ops vf_bus_vfio_user;
 
 #endif
