@@ -157,6 +157,10 @@ struct vferry_ctx_event {
 
 #pragma GCC visibility push(default)
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct vferry_ctx_walker;
 
 /**
@@ -214,5 +218,9 @@ bool vferry_ctx_walk_open(const struct vferry_ctx_walker *walker);
 void vferry_ctx_walk_reset(struct vferry_ctx_walker *walker);
 
 #pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

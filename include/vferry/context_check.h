@@ -15,6 +15,10 @@
 
 #define VFERRY_CTX_KEPT 4096
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct vferry_context;
 
 /**
@@ -166,5 +170,9 @@ size_t vferry_context_check(const struct vferry_context *ctx,
 			    void *arg);
 
 #pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

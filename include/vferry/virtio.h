@@ -10,6 +10,9 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
+#ifdef __cplusplus
+#define VIRTIO_RING_NO_LEGACY /* its helpers are not C++ */
+#endif
 #include <linux/virtio_ring.h>
 #include <vferry/admin.h>
 

@@ -83,6 +83,16 @@ static int print_totals(struct cli *cli, const char *schema, uint16_t vf, const 
 
 /* --- read ------------------------------------------------------------------------------------------------ */
 
+/* Only what has a length needs it: not a pipe, not a device. */
+static int empty(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	return S_ISREG(st.st_mode) && ftruncate(fd, 0) ? -errno : 0;
+}
+
 static int read_passes(struct cli *cli, struct vferry_owner *owner, uint16_t vf, int fd,
 		       struct totals *totals)
 {
@@ -107,7 +117,9 @@ static int read_passes(struct cli *cli, struct vferry_owner *owner, uint16_t vf,
 			before = totals->bytes;
 			continue;
 		}
-		rc = put_all(fd, bytes, count);
+		rc = totals->bytes || fd == STDOUT_FILENO ? 0 : empty(fd);
+		if (!rc)
+			rc = put_all(fd, bytes, count);
 		if (rc) {
 			vferry_fail(
 				&err, rc,
@@ -142,7 +154,8 @@ static int open_out(struct cli *cli, const char *path, struct vferry_error *err)
 
 	if (is_standard(path))
 		return STDOUT_FILENO;
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	/* Not truncated yet: it may be the only copy of what the device has forgotten. */
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return vferry_fail(err, -errno, "cannot write '%s': %s", path, strerror(errno));
 	return fd;
@@ -155,6 +168,7 @@ int admin_run_read(struct cli *cli)
 	struct vferry_owner *owner;
 	struct vferry_error err;
 	uint16_t vf = admin_one_vf(cli);
+	struct cli_vfs vfs = { .count = 1, .vf = &vf };
 	int fd, status;
 
 	if (!vf)
@@ -167,9 +181,10 @@ int admin_run_read(struct cli *cli)
 	if (is_standard(path) && isatty(STDOUT_FILENO))
 		return cli_usage(cli,
 				 "a context is not written to a terminal: --out FILE, or a pipe");
-	if (admin_open(cli, &owner, &(struct cli_vfs){ .count = 1, .vf = &vf }, 0, &err))
+	if (admin_open(cli, &owner, &vfs, 0, &err))
 		return cli_fail(cli, &err);
-	fd = open_out(cli, path, &err);
+	/* What a dead engine has not settled may need what this would make the device forget. */
+	fd = admin_may_change(cli, &vfs, &err) ? -1 : open_out(cli, path, &err);
 	status = fd < 0 ? cli_fail(cli, &err) : read_passes(cli, owner, vf, fd, &totals);
 	vferry_owner_close(owner);
 	if (fd >= 0 && fd != STDOUT_FILENO && close(fd) && !status) {
@@ -188,8 +203,8 @@ int admin_run_read(struct cli *cli)
 	if (!totals.bytes)
 		cli_note(
 			cli,
-			"VF %u has nothing to say since it was read last; 'discard' makes a full image due",
-			vf);
+			"VF %u has nothing to say since it was read last, and %s is left as it was; 'discard' makes a full image due",
+			vf, path);
 	return print_totals(cli, "vferry.admin.read", vf, path, &totals);
 }
 

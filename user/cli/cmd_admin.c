@@ -65,7 +65,8 @@ static const struct cli_command read_ = {
 		  .type = CLI_NUMBER,
 		  .min = 1,
 		  .max = 1000000,
-		  .help = "read so many images one after the other (1 unless given); fewer when the device has no more to say" }),
+		  .help = "read so many images one after the other (1 unless given); fewer when the device has no more to say" },
+		FORCE),
 	.examples = EXAMPLES(
 		{ NULL, "vferry admin vfio-user:/run/vferry/pf0.sock read --vf 1 --out vf1.ctx" },
 		{ "look at it without a file",
