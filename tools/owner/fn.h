@@ -165,7 +165,7 @@ void doorbells_drop(struct function *fn);
 void doorbells_fold(struct function *fn);
 int doorbell_fd(const struct function *fn, unsigned int n);
 
-/* --- function.c --- */
+/* --- function.c, quiet.c, reset.c --- */
 struct quiesce {
 	struct quiesce *next;
 	struct function *only; /* NULL: all functions */
@@ -227,6 +227,9 @@ static inline unsigned int fn_total_queues(const struct function *fn)
 
 /** fn_kick() - queue @index was notified. */
 void fn_kick(struct function *fn, unsigned int index);
+void fn_kick_all(struct function *fn);
+/** fn_forget_admin() - free the admin requests of queue @index that are in service; the administration has let go. */
+void fn_forget_admin(struct function *fn, unsigned int index);
 /** fn_interrupt() - used entries of queue @index: raise, or owe. */
 void fn_interrupt(struct function *fn, unsigned int index);
 /** fn_config_interrupt() - the configuration changed: raise, or owe. */

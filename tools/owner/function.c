@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "fn.h"
-#include "server.h"
 
 struct admin_pending {
 	struct admin_request request;
@@ -168,7 +167,7 @@ void fn_kick(struct function *fn, unsigned int index)
 	}
 }
 
-static void kick_all(struct function *fn)
+void fn_kick_all(struct function *fn)
 {
 	for (unsigned int i = 0; i < fn_total_queues(fn); i++)
 		fn_kick(fn, i);
@@ -197,170 +196,7 @@ static void admin_done(struct admin_request *request, uint32_t used)
 		fn_kick(fn, index);
 }
 
-/* --- nothing inside: for Stop, for resets, for unmapping --- */
-
-static bool quiet(const struct owner *owner, const struct function *only)
-{
-	if (only)
-		return !only->io->inflight;
-	for (unsigned int i = 1; i <= owner->opts.vfs; i++)
-		if (owner->vfs[i].io->inflight)
-			return false;
-	return !owner->pf.io->inflight;
-}
-
-static void hold(struct owner *owner, struct function *only, int by)
-{
-	if (only) {
-		only->io->holds += (unsigned int)by;
-		return;
-	}
-	owner->pf.io->holds += (unsigned int)by;
-	for (unsigned int i = 1; i <= owner->opts.vfs; i++)
-		owner->vfs[i].io->holds += (unsigned int)by;
-}
-
-bool fn_quiesce(struct owner *owner, struct function *fn, struct quiesce *q)
-{
-	if (quiet(owner, fn))
-		return true;
-	q->only = fn;
-	q->waiting = true;
-	q->next = owner->io->quiesces;
-	owner->io->quiesces = q;
-	hold(owner, fn, 1);
-	return false;
-}
-
-static void quiesced(struct owner *owner)
-{
-	struct quiesce **link = &owner->io->quiesces;
-
-	while (*link) {
-		struct quiesce *q = *link;
-		struct function *only = q->only;
-
-		if (!quiet(owner, only)) {
-			link = &q->next;
-			continue;
-		}
-		*link = q->next;
-		q->waiting = false;
-		q->done(q->arg);
-		/* Only now: nobody has taken a request before @done had its way. */
-		hold(owner, only, -1);
-		if (only) {
-			kick_all(only);
-		} else {
-			kick_all(&owner->pf);
-			for (unsigned int i = 1; i <= owner->opts.vfs; i++)
-				kick_all(&owner->vfs[i]);
-		}
-		link = &owner->io->quiesces;
-	}
-}
-
-static void stopped(struct function *fn)
-{
-	while (!fn->io->inflight && fn->io->stops) {
-		struct stop_waiter *waiter = fn->io->stops;
-		void (*done)(void *arg) = waiter->done;
-		void *arg = waiter->arg;
-
-		fn->io->stops = waiter->next;
-		free(waiter);
-		done(arg);
-	}
-}
-
-void fn_request_done(struct function *fn, unsigned int index)
-{
-	fn->queues[index].inflight--;
-	fn->io->inflight--;
-	if (!fn->io->inflight) {
-		if (!fn->io->in_service)
-			dma_reap(&fn->io->dma);
-		stopped(fn);
-		if (fn->owner->io->quiesces)
-			quiesced(fn->owner);
-	}
-	if (fn->io->queues[index].starved)
-		fn_kick(fn, index);
-}
-
-/* --- modes --- */
-
-void fn_stop(struct function *fn, void (*done)(void *arg), void *arg)
-{
-	struct stop_waiter *waiter, **link = &fn->io->stops;
-
-	fn->io->draining = true;
-	if (!fn->io->inflight) {
-		done(arg);
-		return;
-	}
-	waiter = calloc(1, sizeof(*waiter));
-	if (!waiter)
-		abort(); /* 24 bytes: nothing else would work either */
-	waiter->done = done;
-	waiter->arg = arg;
-	while (*link)
-		link = &(*link)->next;
-	*link = waiter;
-}
-
-void fn_freeze(struct function *fn)
-{
-	doorbells_fold(fn);
-}
-
-void fn_thaw(struct function *fn)
-{
-	/* Doorbells and registers look at fn->mode by themselves. */
-}
-
-void fn_resume(struct function *fn)
-{
-	fn->io->draining = false;
-	for (unsigned int i = 0; i < fn_total_queues(fn); i++) {
-		struct vqueue *q = &fn->queues[i];
-
-		if (!q->enabled || (!q->owed && q->signalled == q->used))
-			continue;
-		q->owed = false;
-		q->signalled = q->used;
-		fn->io->isr |= 1;
-		msix_raise(fn, q->vector);
-		fn_changed(fn, VFERRY_CTX_VQ_SPLIT_STATE, i);
-	}
-	if (fn->config_owed) {
-		fn->config_owed = false;
-		fn_config_interrupt(fn);
-		fn_changed(fn, VFERRY_CTX_VQ_SPLIT_STATE, 0);
-	}
-	/* What was pending behind the mode. */
-	msix_deliver(fn);
-	kick_all(fn);
-}
-
-void fn_state_loaded(struct function *fn)
-{
-	if (fn->config_msix_vector >= fn->io->msix.count)
-		fn->config_msix_vector = VIRTIO_MSI_NO_VECTOR;
-	for (unsigned int i = 0; i < fn_total_queues(fn); i++) {
-		struct vqueue *q = &fn->queues[i];
-
-		if (q->vector >= fn->io->msix.count)
-			q->vector = VIRTIO_MSI_NO_VECTOR;
-		q->notify_off = (uint16_t)i;
-		fn->io->queues[i].starved = false;
-		queue_forget(fn, i);
-	}
-}
-
-/* --- resets --- */
-
-static void forget_admin(struct function *fn, unsigned int index)
+void fn_forget_admin(struct function *fn, unsigned int index)
 {
 	struct queue_io *qio = &fn->io->queues[index];
 
@@ -374,82 +210,6 @@ static void forget_admin(struct function *fn, unsigned int index)
 	}
 	if (!fn->io->in_service && !fn->io->inflight)
 		dma_reap(&fn->io->dma);
-}
-
-void fn_queue_reset(struct function *fn, unsigned int index)
-{
-	if (index >= fn->io->admin_first) {
-		admin_queue_reset(fn->owner, index - fn->io->admin_first);
-		forget_admin(fn, index);
-	}
-	transport_queue_blank(fn, index);
-	fn_changed(fn, VFERRY_CTX_VQ_CFG, index);
-	fn_changed(fn, VFERRY_CTX_VQ_SPLIT_STATE, index);
-}
-
-void fn_reset(struct function *fn)
-{
-	if (!fn->number && fn->owner->admin)
-		admin_pf_reset(fn->owner);
-	for (unsigned int i = fn->io->admin_first; i < fn_total_queues(fn); i++)
-		forget_admin(fn, i);
-	transport_blank(fn);
-	if (fn->number && fn->admin)
-		admin_function_reset(fn);
-}
-
-static void function_blank(struct function *fn)
-{
-	fn_reset(fn);
-	msix_reset(fn);
-	pci_reset(fn);
-}
-
-void fn_set_vfs(struct function *pf, bool enable, uint16_t num)
-{
-	struct owner *owner = pf->owner;
-
-	if (!enable)
-		num = 0;
-	if (num == owner->num_vfs)
-		return;
-	owner->num_vfs = num;
-	for (unsigned int i = 1; i <= owner->opts.vfs; i++) {
-		if (i > num)
-			server_drop_client(owner->vfs[i].io->server);
-		owner->vfs[i].io->draining = false;
-		function_blank(&owner->vfs[i]);
-	}
-	if (owner->admin)
-		admin_vfs_enabled(owner, num);
-}
-
-static void flr_vfs(struct function *pf)
-{
-	struct owner *owner = pf->owner;
-
-	if (!owner->opts.vf_enable_sticky) {
-		fn_set_vfs(pf, false, 0);
-		return;
-	}
-	/* Off and on again, behind the backs of their clients. */
-	if (owner->admin)
-		admin_vfs_enabled(owner, 0);
-	for (unsigned int i = 1; i <= owner->opts.vfs; i++) {
-		owner->vfs[i].io->draining = false;
-		function_blank(&owner->vfs[i]);
-	}
-	owner->num_vfs = (uint16_t)owner->opts.vfs;
-	if (owner->admin)
-		admin_vfs_enabled(owner, owner->num_vfs);
-	pci_set_vfs(pf, owner->num_vfs);
-}
-
-void fn_flr(struct function *fn)
-{
-	function_blank(fn);
-	if (!fn->number)
-		flr_vfs(fn);
 }
 
 /* --- birth and death --- */
@@ -506,7 +266,7 @@ void function_end(struct function *fn)
 		return;
 	for (unsigned int i = 0; i < fn->io->total_queues; i++) {
 		if (i >= fn->io->admin_first)
-			forget_admin(fn, i);
+			fn_forget_admin(fn, i);
 		vf_timer_stop(fn->owner->ring, &fn->io->queues[i].again);
 	}
 	doorbells_drop(fn);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* One vfio-user message and its answer. All of it is hostile: nothing here trusts a length. */
 #include <errno.h>
-#include <json-c/json.h>
 #include <linux/pci_regs.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -29,8 +28,7 @@ static const struct region *region_find(uint32_t index)
 	return NULL;
 }
 
-__attribute__((format(printf, 3, 4))) static int refuse(struct reply *reply, int code,
-							const char *format, ...)
+int reply_refuse(struct reply *reply, int code, const char *format, ...)
 {
 	va_list args;
 
@@ -40,7 +38,7 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct reply *reply, int
 	return code;
 }
 
-static uint8_t *answer(struct reply *reply, size_t bytes)
+uint8_t *reply_room(struct reply *reply, size_t bytes)
 {
 	if (reply->room < bytes) {
 		uint8_t *data = realloc(reply->data, bytes);
@@ -57,7 +55,7 @@ static uint8_t *answer(struct reply *reply, size_t bytes)
 
 static int answer_with(struct reply *reply, const void *data, size_t bytes)
 {
-	uint8_t *to = answer(reply, bytes);
+	uint8_t *to = reply_room(reply, bytes);
 
 	if (!to)
 		return -ENOMEM;
@@ -71,92 +69,12 @@ void reply_free(struct reply *reply)
 	*reply = (struct reply){ 0 };
 }
 
-/* Copies the message's fixed part out. False when it is shorter. */
-static bool take(const struct message *message, void *to, size_t bytes)
+bool message_take(const struct message *message, void *to, size_t bytes)
 {
 	if (message->count < bytes)
 		return false;
 	memcpy(to, message->body, bytes);
 	return true;
-}
-
-/* --- VERSION ---------------------------------------------------------------------------------------------- */
-
-static int read_caps(const struct message *message, struct version_caps *caps, struct reply *reply)
-{
-	size_t count = message->count - sizeof(struct vfio_user_version);
-	const char *text = (const char *)message->body + sizeof(struct vfio_user_version);
-	struct json_tokener *tokener;
-	struct json_object *root, *capabilities, *value;
-	int ret = 0;
-
-	caps->max_fds = 1;
-	caps->write_multiple = false;
-	if (!count)
-		return 0;
-	if (text[count - 1])
-		return refuse(reply, -EINVAL, "capabilities do not end with NUL");
-	tokener = json_tokener_new_ex(8);
-	if (!tokener)
-		return -ENOMEM;
-	root = json_tokener_parse_ex(tokener, text, (int)count);
-	if (!root || !json_object_is_type(root, json_type_object)) {
-		ret = refuse(reply, -EINVAL, "capabilities are not a JSON object: %s",
-			     json_tokener_error_desc(json_tokener_get_error(tokener)));
-	} else if (json_object_object_get_ex(root, "capabilities", &capabilities)) {
-		if (!json_object_is_type(capabilities, json_type_object))
-			ret = refuse(reply, -EINVAL, "\"capabilities\" is not a JSON object");
-		if (!ret && json_object_object_get_ex(capabilities, "max_msg_fds", &value)) {
-			int64_t fds = json_object_get_int64(value);
-
-			if (!json_object_is_type(value, json_type_int) || fds < 0)
-				ret = refuse(reply, -EINVAL, "\"max_msg_fds\" is not a number");
-			else
-				caps->max_fds = fds > VFIO_USER_MAX_FDS ? VFIO_USER_MAX_FDS
-									: (unsigned int)fds;
-		}
-		if (!ret && json_object_object_get_ex(capabilities, "write_multiple", &value))
-			caps->write_multiple = json_object_get_boolean(value);
-	}
-	json_object_put(root);
-	json_tokener_free(tokener);
-	return ret;
-}
-
-int message_version(const struct message *message, struct version_caps *caps, struct reply *reply)
-{
-	struct vfio_user_version version;
-	char text[256];
-	uint8_t *out;
-	int ret, count;
-
-	if (message->command != VFIO_USER_VERSION)
-		return refuse(reply, -EINVAL, "command %u before VERSION", message->command);
-	if (message->fd_count)
-		return refuse(reply, -EINVAL, "descriptors beside VERSION");
-	if (!take(message, &version, sizeof(version)))
-		return refuse(reply, -EINVAL, "VERSION of %zu bytes", message->count);
-	if (le16toh(version.major) != VFIO_USER_MAJOR)
-		return refuse(reply, -ENOTSUP, "protocol %u.%u: only %u.%u is spoken here",
-			      le16toh(version.major), le16toh(version.minor), VFIO_USER_MAJOR,
-			      VFIO_USER_MINOR);
-	ret = read_caps(message, caps, reply);
-	if (ret)
-		return ret;
-	count = snprintf(text, sizeof(text),
-			 "{\"capabilities\":{\"max_msg_fds\":%u,\"max_data_xfer_size\":%u,"
-			 "\"max_dma_maps\":%u,\"pgsizes\":%u%s}}",
-			 VFIO_USER_MAX_FDS, VFIO_USER_MAX_XFER, DMA_RANGES_MAX, DMA_PAGE,
-			 caps->write_multiple ? ",\"write_multiple\":true" : "");
-	/* A minor above ours is answered with ours, as the protocol asks. */
-	out = answer(reply, sizeof(version) + (size_t)count + 1);
-	if (!out)
-		return -ENOMEM;
-	version.major = htole16(VFIO_USER_MAJOR);
-	version.minor = htole16(VFIO_USER_MINOR);
-	memcpy(out, &version, sizeof(version));
-	memcpy(out + sizeof(version), text, (size_t)count + 1);
-	return 0;
 }
 
 /* --- memory ----------------------------------------------------------------------------------------------- */
@@ -167,13 +85,14 @@ static int on_dma_map(struct function *fn, struct message *message, struct reply
 	struct vferry_error err;
 	int ret;
 
-	if (!take(message, &map, sizeof(map)) || le32toh(map.argsz) < sizeof(map))
-		return refuse(reply, -EINVAL, "DMA_MAP of %zu bytes", message->count);
+	if (!message_take(message, &map, sizeof(map)) || le32toh(map.argsz) < sizeof(map))
+		return reply_refuse(reply, -EINVAL, "DMA_MAP of %zu bytes", message->count);
 	if (message->fd_count > 1)
-		return refuse(reply, -EINVAL, "DMA_MAP with %u descriptors", message->fd_count);
+		return reply_refuse(reply, -EINVAL, "DMA_MAP with %u descriptors",
+				    message->fd_count);
 	ret = dma_map(&fn->io->dma, le64toh(map.address), le64toh(map.size), le64toh(map.offset),
 		      le32toh(map.flags), message->fd_count ? message->fds[0] : -1, &err);
-	return ret ? refuse(reply, ret, "DMA_MAP: %.140s", err.text) : 0;
+	return ret ? reply_refuse(reply, ret, "DMA_MAP: %.140s", err.text) : 0;
 }
 
 static int on_dma_unmap(struct function *fn, struct message *message, struct reply *reply)
@@ -181,15 +100,17 @@ static int on_dma_unmap(struct function *fn, struct message *message, struct rep
 	struct vfio_user_dma_unmap unmap;
 	int ret;
 
-	if (!take(message, &unmap, sizeof(unmap)) || le32toh(unmap.argsz) < sizeof(unmap))
-		return refuse(reply, -EINVAL, "DMA_UNMAP of %zu bytes", message->count);
+	if (!message_take(message, &unmap, sizeof(unmap)) || le32toh(unmap.argsz) < sizeof(unmap))
+		return reply_refuse(reply, -EINVAL, "DMA_UNMAP of %zu bytes", message->count);
 	if (le32toh(unmap.flags))
-		return refuse(reply, -EINVAL, "DMA_UNMAP with flags 0x%x", le32toh(unmap.flags));
+		return reply_refuse(reply, -EINVAL, "DMA_UNMAP with flags 0x%x",
+				    le32toh(unmap.flags));
 	ret = dma_unmap(&fn->io->dma, le64toh(unmap.address), le64toh(unmap.size));
 	if (ret)
-		return refuse(reply, ret, "DMA_UNMAP of 0x%llx+0x%llx, which cuts a range in two",
-			      (unsigned long long)le64toh(unmap.address),
-			      (unsigned long long)le64toh(unmap.size));
+		return reply_refuse(reply, ret,
+				    "DMA_UNMAP of 0x%llx+0x%llx, which cuts a range in two",
+				    (unsigned long long)le64toh(unmap.address),
+				    (unsigned long long)le64toh(unmap.size));
 	/* A command in service still points into what is retired; it goes with the command. */
 	if (!fn->io->in_service)
 		dma_reap(&fn->io->dma);
@@ -202,8 +123,8 @@ static int on_device_info(struct function *fn, struct message *message, struct r
 {
 	struct vfio_user_device_info info;
 
-	if (!take(message, &info, 4) || le32toh(info.argsz) < sizeof(info))
-		return refuse(reply, -EINVAL, "DEVICE_GET_INFO of %zu bytes", message->count);
+	if (!message_take(message, &info, 4) || le32toh(info.argsz) < sizeof(info))
+		return reply_refuse(reply, -EINVAL, "DEVICE_GET_INFO of %zu bytes", message->count);
 	info = (struct vfio_user_device_info){
 		.argsz = htole32(sizeof(info)),
 		.flags = htole32(VFIO_USER_DEVICE_F_RESET | VFIO_USER_DEVICE_F_PCI),
@@ -219,12 +140,12 @@ static int on_region_info(struct function *fn, struct message *message, struct r
 	const struct region *region;
 	uint32_t index;
 
-	if (!take(message, &info, sizeof(info)) || le32toh(info.argsz) < sizeof(info))
-		return refuse(reply, -EINVAL, "DEVICE_GET_REGION_INFO of %zu bytes",
-			      message->count);
+	if (!message_take(message, &info, sizeof(info)) || le32toh(info.argsz) < sizeof(info))
+		return reply_refuse(reply, -EINVAL, "DEVICE_GET_REGION_INFO of %zu bytes",
+				    message->count);
 	index = le32toh(info.index);
 	if (index >= VFIO_USER_REGIONS)
-		return refuse(reply, -EINVAL, "region %u", index);
+		return reply_refuse(reply, -EINVAL, "region %u", index);
 	region = region_find(index);
 	info = (struct vfio_user_region_info){
 		.argsz = htole32(sizeof(info)),
@@ -244,13 +165,14 @@ static int on_region_io_fds(struct function *fn, struct message *message, struct
 	size_t bytes;
 	int ret;
 
-	if (!take(message, &info, sizeof(info)) || le32toh(info.argsz) < sizeof(info))
-		return refuse(reply, -EINVAL, "DEVICE_GET_REGION_IO_FDS of %zu bytes",
-			      message->count);
+	if (!message_take(message, &info, sizeof(info)) || le32toh(info.argsz) < sizeof(info))
+		return reply_refuse(reply, -EINVAL, "DEVICE_GET_REGION_IO_FDS of %zu bytes",
+				    message->count);
 	argsz = le32toh(info.argsz);
 	index = le32toh(info.index);
 	if (index >= VFIO_USER_REGIONS || le32toh(info.flags))
-		return refuse(reply, -EINVAL, "region %u, flags 0x%x", index, le32toh(info.flags));
+		return reply_refuse(reply, -EINVAL, "region %u, flags 0x%x", index,
+				    le32toh(info.flags));
 	if (fds > message->max_fds)
 		fds = message->max_fds;
 	if (index != BAR_VIRTIO || fn->owner->opts.no_ioeventfd || !fds)
@@ -266,8 +188,9 @@ static int on_region_io_fds(struct function *fn, struct message *message, struct
 		return answer_with(reply, &info, sizeof(info));
 	ret = doorbells_make(fn, fds);
 	if (ret)
-		return refuse(reply, ret, "eventfds for %u queues: %s", queues, strerror(-ret));
-	out = answer(reply, bytes);
+		return reply_refuse(reply, ret, "eventfds for %u queues: %s", queues,
+				    strerror(-ret));
+	out = reply_room(reply, bytes);
 	if (!out)
 		return -ENOMEM;
 	memcpy(out, &info, sizeof(info));
@@ -294,11 +217,12 @@ static int on_irq_info(struct function *fn, struct message *message, struct repl
 	struct vfio_user_irq_info info;
 	uint32_t index, count = 0, flags = 0;
 
-	if (!take(message, &info, sizeof(info)) || le32toh(info.argsz) < sizeof(info))
-		return refuse(reply, -EINVAL, "DEVICE_GET_IRQ_INFO of %zu bytes", message->count);
+	if (!message_take(message, &info, sizeof(info)) || le32toh(info.argsz) < sizeof(info))
+		return reply_refuse(reply, -EINVAL, "DEVICE_GET_IRQ_INFO of %zu bytes",
+				    message->count);
 	index = le32toh(info.index);
 	if (index >= VFIO_USER_IRQS)
-		return refuse(reply, -EINVAL, "interrupt index %u", index);
+		return reply_refuse(reply, -EINVAL, "interrupt index %u", index);
 	if (index == VFIO_USER_IRQ_MSIX) {
 		count = fn->io->msix.count;
 		flags = VFIO_USER_IRQ_F_EVENTFD | VFIO_USER_IRQ_F_MASKABLE;
@@ -320,15 +244,16 @@ static int on_set_irqs(struct function *fn, struct message *message, struct repl
 	struct vfio_user_set_irqs set;
 	int ret;
 
-	if (!take(message, &set, sizeof(set)) || le32toh(set.argsz) < sizeof(set))
-		return refuse(reply, -EINVAL, "DEVICE_SET_IRQS of %zu bytes", message->count);
+	if (!message_take(message, &set, sizeof(set)) || le32toh(set.argsz) < sizeof(set))
+		return reply_refuse(reply, -EINVAL, "DEVICE_SET_IRQS of %zu bytes", message->count);
 	ret = msix_set_irqs(fn, &set, message->body + sizeof(set), message->count - sizeof(set),
 			    message->fds, message->fd_count);
 	if (ret)
-		return refuse(reply, ret,
-			      "DEVICE_SET_IRQS index %u, flags 0x%x, %u from %u, %u descriptors",
-			      le32toh(set.index), le32toh(set.flags), le32toh(set.count),
-			      le32toh(set.start), message->fd_count);
+		return reply_refuse(
+			reply, ret,
+			"DEVICE_SET_IRQS index %u, flags 0x%x, %u from %u, %u descriptors",
+			le32toh(set.index), le32toh(set.flags), le32toh(set.count),
+			le32toh(set.start), message->fd_count);
 	return 0;
 }
 
@@ -347,9 +272,9 @@ static const struct region *access_check(const struct vfio_user_region_access *a
 static int bad_access(struct reply *reply, const char *what,
 		      const struct vfio_user_region_access *access)
 {
-	return refuse(reply, -EINVAL, "%s of %u bytes at 0x%llx in region %u", what,
-		      le32toh(access->count), (unsigned long long)le64toh(access->offset),
-		      le32toh(access->region));
+	return reply_refuse(reply, -EINVAL, "%s of %u bytes at 0x%llx in region %u", what,
+			    le32toh(access->count), (unsigned long long)le64toh(access->offset),
+			    le32toh(access->region));
 }
 
 static int on_region_read(struct function *fn, struct message *message, struct reply *reply)
@@ -358,12 +283,12 @@ static int on_region_read(struct function *fn, struct message *message, struct r
 	const struct region *region;
 	uint8_t *out;
 
-	if (!take(message, &access, sizeof(access)) || message->count != sizeof(access))
-		return refuse(reply, -EINVAL, "REGION_READ of %zu bytes", message->count);
+	if (!message_take(message, &access, sizeof(access)) || message->count != sizeof(access))
+		return reply_refuse(reply, -EINVAL, "REGION_READ of %zu bytes", message->count);
 	region = access_check(&access);
 	if (!region)
 		return bad_access(reply, "REGION_READ", &access);
-	out = answer(reply, sizeof(access) + le32toh(access.count));
+	out = reply_room(reply, sizeof(access) + le32toh(access.count));
 	if (!out)
 		return -ENOMEM;
 	memcpy(out, &access, sizeof(access));
@@ -376,9 +301,9 @@ static int on_region_write(struct function *fn, struct message *message, struct 
 	struct vfio_user_region_access access;
 	const struct region *region;
 
-	if (!take(message, &access, sizeof(access)) ||
+	if (!message_take(message, &access, sizeof(access)) ||
 	    message->count - sizeof(access) != le32toh(access.count))
-		return refuse(reply, -EINVAL, "REGION_WRITE of %zu bytes", message->count);
+		return reply_refuse(reply, -EINVAL, "REGION_WRITE of %zu bytes", message->count);
 	region = access_check(&access);
 	if (!region)
 		return bad_access(reply, "REGION_WRITE", &access);
@@ -398,7 +323,7 @@ static uint64_t multi_count(const struct message *message)
 {
 	struct vfio_user_write_multi multi;
 
-	if (!take(message, &multi, sizeof(multi)) ||
+	if (!message_take(message, &multi, sizeof(multi)) ||
 	    (message->count - sizeof(multi)) % sizeof(struct multi_entry) ||
 	    le64toh(multi.count) != (message->count - sizeof(multi)) / sizeof(struct multi_entry))
 		return 0;
@@ -419,7 +344,8 @@ static int on_write_multi(struct function *fn, struct message *message, struct r
 	uint64_t count = multi_count(message);
 
 	if (!count)
-		return refuse(reply, -EINVAL, "REGION_WRITE_MULTI of %zu bytes", message->count);
+		return reply_refuse(reply, -EINVAL, "REGION_WRITE_MULTI of %zu bytes",
+				    message->count);
 	/* All or none: what is wrong is found before the first write. */
 	for (uint64_t i = 0; i < count; i++) {
 		struct multi_entry entry = multi_entry(message, i);
@@ -440,7 +366,7 @@ static int on_write_multi(struct function *fn, struct message *message, struct r
 static int on_reset(struct function *fn, struct message *message, struct reply *reply)
 {
 	if (message->count)
-		return refuse(reply, -EINVAL, "DEVICE_RESET of %zu bytes", message->count);
+		return reply_refuse(reply, -EINVAL, "DEVICE_RESET of %zu bytes", message->count);
 	fn_flr(fn);
 	return 0;
 }
@@ -484,8 +410,8 @@ enum message_reach message_reach(const struct function *fn, const struct message
 	case VFIO_USER_DEVICE_RESET:
 		return fn->number ? MESSAGE_QUIETS_FUNCTION : MESSAGE_QUIETS_ALL;
 	case VFIO_USER_REGION_WRITE:
-		return take(message, &access, sizeof(access)) ? write_reach(fn, &access)
-							      : MESSAGE_PLAIN;
+		return message_take(message, &access, sizeof(access)) ? write_reach(fn, &access)
+								      : MESSAGE_PLAIN;
 	case VFIO_USER_REGION_WRITE_MULTI:
 		count = multi_count(message);
 		for (uint64_t i = 0; i < count; i++) {
@@ -516,12 +442,12 @@ int message_handle(struct function *fn, struct message *message, struct reply *r
 	unsigned int command = message->command;
 
 	if (command == VFIO_USER_VERSION)
-		return refuse(reply, -EINVAL, "VERSION a second time");
+		return reply_refuse(reply, -EINVAL, "VERSION a second time");
 	if (command >= sizeof(handlers) / sizeof(handlers[0]) || !handlers[command])
-		return refuse(reply, -ENOTSUP, "command %u", command);
+		return reply_refuse(reply, -ENOTSUP, "command %u", command);
 	if (message->fd_count && command != VFIO_USER_DMA_MAP &&
 	    command != VFIO_USER_DEVICE_SET_IRQS)
-		return refuse(reply, -EINVAL, "%u descriptors beside command %u", message->fd_count,
-			      command);
+		return reply_refuse(reply, -EINVAL, "%u descriptors beside command %u",
+				    message->fd_count, command);
 	return handlers[command](fn, message, reply);
 }

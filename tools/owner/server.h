@@ -11,7 +11,7 @@
 #define SERVER_BACKLOG	    16
 #define VERSION_MESSAGE_MAX 16384U
 
-/* --- message.c: one message, without sockets --- */
+/* --- message.c, version.c: one message, without sockets --- */
 
 /** struct message - a whole message from a client; numbers in host order */
 struct message {
@@ -51,6 +51,13 @@ enum message_reach message_reach(const struct function *fn, const struct message
 /** message_handle() - any later message. 0, or -errno for the error reply. */
 int message_handle(struct function *fn, struct message *message, struct reply *reply);
 
+/** message_take() - copy the body's fixed part out. False when it is shorter. */
+bool message_take(const struct message *message, void *to, size_t bytes);
+/** reply_refuse() - words for a refusal. Return: @code. */
+__attribute__((format(printf, 3, 4))) int reply_refuse(struct reply *reply, int code,
+						       const char *format, ...);
+/** reply_room() - an answer of @bytes, zeroed. NULL without memory. */
+uint8_t *reply_room(struct reply *reply, size_t bytes);
 void reply_free(struct reply *reply);
 
 /* --- conn.c: one connection --- */
