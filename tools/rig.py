@@ -96,7 +96,11 @@ class Scratch:
         result = run([program("vferry"), "keep", owner.address, "--vfs", vfs], env=self.env)
         if result.returncode:
             raise AssertionError(f"vferry keep ended with {result.returncode}: {result.stderr}")
-        self.processes.append(Keeper(self, owner.address))
+        self.keep(owner.address)
+
+    def keep(self, address):
+        """A keeper that somebody else starts outlives them: it is to be stopped at the end."""
+        self.processes.append(Keeper(self, address))
 
     def end(self):
         for process in reversed(self.processes):
