@@ -110,11 +110,12 @@ static void run(struct half *half, bool sends)
 		feed(half, &frames[i]);
 	}
 	while (!half->error && half->moved < half->opts->bytes) {
-		int n = vf_ring_turn(half->ring, vf_now_ns() + 10000000000ull);
+		uint64_t deadline = vf_now_ns() + 10000000000ull;
+		int n = vf_ring_turn(half->ring, deadline);
 
 		if (n < 0 && n != -EINTR)
 			half->error = n;
-		else if (!n)
+		else if (!n && vf_now_ns() >= deadline)
 			half->error = -ETIMEDOUT;
 	}
 	if (half->stream)
