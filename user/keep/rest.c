@@ -24,7 +24,7 @@ static void drain(int fd)
 		return;
 	if (poll(&poll_fd, 1, 0) > 0 && read(fd, &value, sizeof(value)) < 0)
 		return;
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
 static void at_rest(struct loan *loan)

@@ -36,8 +36,8 @@ int vf_pf_queue_new(struct vf_pf *pf, unsigned int n, uint16_t index, uint16_t s
 	ret = vf_pf_memory("vferry-queue", &queue->bytes, false, &queue->fd, &queue->memory, err);
 	if (ret)
 		return ret;
-	/* Not EFD_NONBLOCK: io_uring would answer EAGAIN instead of waiting. */
-	queue->call_fd = eventfd(0, EFD_CLOEXEC);
+	/* Engines poll it. EFD_NONBLOCK for the device's sake: it signals on the spot then, a blocking one it gives to a worker. */
+	queue->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (queue->call_fd < 0)
 		return vferry_fail(err, -errno, "no eventfd: %s", strerror(errno));
 	ret = vf_bus_dma_map(pf->bus, queue->iova, queue->fd, 0, queue->bytes, queue->memory, true,
@@ -187,9 +187,7 @@ int vf_pf_rest(struct vf_pf *pf, unsigned int n, uint64_t deadline_ns, struct vf
 				   "and no reset of the queue: %.300s",
 				   vf_bus_address(pf->bus), queue->index, vf_pf_pending(pf, n),
 				   cause.text);
-	fcntl(queue->call_fd, F_SETFL, fcntl(queue->call_fd, F_GETFL) | O_NONBLOCK);
 	if (read(queue->call_fd, &signals, sizeof(signals)) < 0)
 		signals = 0;
-	fcntl(queue->call_fd, F_SETFL, fcntl(queue->call_fd, F_GETFL) & ~O_NONBLOCK);
 	return 0;
 }
