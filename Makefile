@@ -229,7 +229,7 @@ check-fuzz: fuzz
 bench: all
 	@tools/bench/run --build $(BUILD)
 
-check-guest: all
+check-guest: all $(helper_bin)
 	@tests/guest/run --build $(BUILD)
 
 check-model:
