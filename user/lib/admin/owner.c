@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include "admin/owner.h"
@@ -186,6 +188,16 @@ static void set_timer(struct vferry_owner *owner, uint64_t at_ns)
 	timerfd_settime(owner->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
+/* The ring polls it by edges and never reads; whoever watches the descriptor by level would see it for ever. */
+static void take_call(struct vferry_owner *owner)
+{
+	struct pollfd pfd = { .fd = owner->lease.call_fd, .events = POLLIN };
+	eventfd_t signals;
+
+	if (owner->poll_fd >= 0 && pfd.fd >= 0 && poll(&pfd, 1, 0) > 0)
+		eventfd_read(pfd.fd, &signals);
+}
+
 void vferry_owner_submit(struct vferry_owner *owner, struct vferry_cmd *cmd)
 {
 	vf_admin_submit(owner->admin, cmd);
@@ -197,6 +209,7 @@ int vferry_owner_turn(struct vferry_owner *owner, uint64_t timeout_ns)
 	uint64_t now = vf_now_ns(), until = now + timeout_ns;
 	int ret;
 
+	take_call(owner);
 	if (!timeout_ns)
 		until = 0;
 	else if (until < now)
@@ -206,24 +219,41 @@ int vferry_owner_turn(struct vferry_owner *owner, uint64_t timeout_ns)
 	return ret;
 }
 
+static int watch(struct vferry_owner *owner, int fd, uint32_t events)
+{
+	struct epoll_event event = { .events = events };
+
+	if (fd < 0)
+		return 0;
+	return epoll_ctl(owner->poll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
 int vferry_owner_fd(struct vferry_owner *owner)
 {
-	struct epoll_event event = { .events = EPOLLIN };
-	int ret;
+	int fd, ret;
 
 	if (owner->poll_fd >= 0)
 		return owner->poll_fd;
+	fd = vf_ring_fd(owner->ring);
+	if (fd < 0)
+		return fd;
 	owner->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (owner->timer_fd < 0)
+		return -errno;
 	owner->poll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (owner->timer_fd >= 0 && owner->poll_fd >= 0 &&
-	    !epoll_ctl(owner->poll_fd, EPOLL_CTL_ADD, owner->timer_fd, &event) &&
-	    !epoll_ctl(owner->poll_fd, EPOLL_CTL_ADD, vf_ring_fd(owner->ring), &event)) {
+	ret = owner->poll_fd < 0 ? -errno : watch(owner, owner->timer_fd, EPOLLIN);
+	if (!ret)
+		ret = watch(owner, fd, EPOLLIN);
+	/* Beside the ring's, see vf_ring_fd(). */
+	if (!ret)
+		ret = watch(owner, owner->lease.call_fd, EPOLLIN);
+	if (!ret)
+		ret = watch(owner, owner->lease.ops->fd(&owner->lease), EPOLLRDHUP | EPOLLIN);
+	if (!ret) {
 		set_timer(owner, 0);
 		return owner->poll_fd;
 	}
-	ret = -errno;
-	if (owner->timer_fd >= 0)
-		close(owner->timer_fd);
+	close(owner->timer_fd);
 	if (owner->poll_fd >= 0)
 		close(owner->poll_fd);
 	owner->poll_fd = owner->timer_fd = -1;

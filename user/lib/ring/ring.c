@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 #include "ring/ring.h"
 #include "ring/timer.h"
 
@@ -12,6 +14,7 @@ struct vf_ring {
 	struct vf_ring_stats stats;
 	struct vf_hook *hooks;
 	struct vf_hook *next_hook; /* where run_hooks() goes on; vf_ring_unhook() keeps it valid */
+	int event_fd;		   /* vf_ring_fd(), -1 before it is asked for */
 	uint32_t under_way;	   /* operations with completions due */
 };
 
@@ -51,6 +54,7 @@ int vf_ring_new(struct vf_ring **out, unsigned int entries, struct vferry_error 
 
 	if (!ring)
 		return vferry_fail(err, -ENOMEM, "no memory for an io_uring");
+	ring->event_fd = -1;
 	ret = setup(ring, entries);
 	if (ret) {
 		free(ring);
@@ -92,6 +96,8 @@ void vf_ring_free(struct vf_ring *ring)
 		}
 	}
 	io_uring_queue_exit(&ring->uring);
+	if (ring->event_fd >= 0)
+		close(ring->event_fd);
 	free(ring);
 }
 
@@ -100,9 +106,24 @@ unsigned int vf_ring_flags(const struct vf_ring *ring)
 	return ring->uring.flags;
 }
 
-int vf_ring_fd(const struct vf_ring *ring)
+int vf_ring_fd(struct vf_ring *ring)
 {
-	return ring->uring.ring_fd;
+	int ret;
+
+	if (ring->event_fd >= 0)
+		return ring->event_fd;
+	ring->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (ring->event_fd < 0)
+		return -errno;
+	ret = io_uring_register_eventfd(&ring->uring, ring->event_fd);
+	if (ret) {
+		close(ring->event_fd);
+		ring->event_fd = -1;
+		return ret;
+	}
+	/* What came before the first call counts too. */
+	eventfd_write(ring->event_fd, 1);
+	return ring->event_fd;
 }
 
 uint64_t vf_ring_next_timer(const struct vf_ring *ring)
@@ -257,10 +278,18 @@ static int wait_for_one(struct vf_ring *ring, uint64_t until_ns)
 
 int vf_ring_turn(struct vf_ring *ring, uint64_t deadline_ns)
 {
-	int calls = run_hooks(ring);
-	uint64_t until = vf_timers_next(&ring->timers);
+	int calls;
+	uint64_t until;
 	int ret;
 
+	/* Before anything is looked at: what comes later raises it again. */
+	if (ring->event_fd >= 0) {
+		eventfd_t signals;
+
+		eventfd_read(ring->event_fd, &signals);
+	}
+	calls = run_hooks(ring);
+	until = vf_timers_next(&ring->timers);
 	if (deadline_ns < until)
 		until = deadline_ns;
 	if (calls || io_uring_cq_ready(&ring->uring))

@@ -61,8 +61,13 @@ void vf_ring_free(struct vf_ring *ring);
 
 /** vf_ring_features() - the IORING_SETUP_* flags in force. */
 unsigned int vf_ring_flags(const struct vf_ring *ring);
-/** vf_ring_fd() - readable when completions wait; for embedding in another loop. Timers need vf_ring_next_timer(). */
-int vf_ring_fd(const struct vf_ring *ring);
+/**
+ * vf_ring_fd() - readable when completions wait; for embedding in another loop. Timers need vf_ring_next_timer().
+ *
+ * An eventfd, made at the first call: with DEFER_TASKRUN a ring's own descriptor wakes no epoll. Nor does this one for polls of
+ * other eventfds (6.18 puts off such a nested signal once and loses those that follow): watch these beside it. -errno.
+ */
+int vf_ring_fd(struct vf_ring *ring);
 /** vf_ring_next_timer() - when the earliest timer is due, UINT64_MAX without one. */
 uint64_t vf_ring_next_timer(const struct vf_ring *ring);
 const struct vf_ring_stats *vf_ring_stats(const struct vf_ring *ring);
