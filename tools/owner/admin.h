@@ -106,7 +106,9 @@ struct blocks {
 
 struct block_area *block_area_new(uint32_t count);
 void block_area_free(struct block_area *area);
-/** block_area_retire() - give an area back little by little, so that no command waits for it. */
+/** block_area_take() - the spare area when it fits, otherwise a new one. */
+struct block_area *block_area_take(struct owner *owner, uint32_t count);
+/** block_area_retire() - keep an area as the spare, as a device keeps its staging memory, or give it back little by little, so that no command waits for it. */
 void block_area_retire(struct owner *owner, struct block_area *area);
 uint8_t *block_area_at(struct block_area *area, uint32_t index);
 void block_area_mark(struct block_area *area, uint32_t index);
@@ -274,7 +276,8 @@ struct admin {
 	uint64_t clock_at;
 	struct vf_timer sweep; /* gives retired areas back */
 	struct block_area *retired;
-	uint64_t stage_bytes; /* in all VFs */
+	struct block_area *spare; /* without content, its memory touched */
+	uint64_t stage_bytes;	  /* in all VFs */
 	uint64_t stage_limit;
 	struct stopping *abandoned; /* fn_stop() calls whose answer is of no interest any more */
 };

@@ -83,12 +83,33 @@ static void sweep(struct vf_timer *timer)
 		vf_timer_set(admin->owner->ring, timer, vf_now_ns() + SWEEP_NS);
 }
 
+static void forget_content(struct block_area *area)
+{
+	memset(area->filled, 0, (area->count / 64 + 1) * sizeof(uint64_t));
+	area->used = 0;
+}
+
+struct block_area *block_area_take(struct owner *owner, uint32_t count)
+{
+	struct block_area *area = owner->admin->spare;
+
+	if (!area || area->count != count)
+		return block_area_new(count);
+	owner->admin->spare = NULL;
+	return area;
+}
+
 void block_area_retire(struct owner *owner, struct block_area *area)
 {
 	struct admin *admin = owner->admin;
 
 	if (!area || !owner->ring || area->used <= SWEEP_BYTES) {
 		block_area_free(area);
+		return;
+	}
+	if (!admin->spare) {
+		forget_content(area);
+		admin->spare = area;
 		return;
 	}
 	area->next = admin->retired;
@@ -171,14 +192,13 @@ void blocks_blank(struct function *fn)
 
 	if (!blocks->area || !blocks->area->used)
 		return;
-	fresh = block_area_new(blocks->area->count);
+	fresh = block_area_take(fn->owner, blocks->area->count);
 	if (fresh) {
 		block_area_retire(fn->owner, blocks->area);
 		blocks->area = fresh;
 		return;
 	}
-	memset(blocks->area->filled, 0, (blocks->area->count / 64 + 1) * sizeof(uint64_t));
-	blocks->area->used = 0;
+	forget_content(blocks->area);
 }
 
 /* --- change --------------------------------------------------------------------------------------------- */
@@ -253,4 +273,6 @@ void blocks_clock_stop(struct owner *owner)
 		admin->retired = area->next;
 		block_area_free(area);
 	}
+	block_area_free(admin->spare);
+	admin->spare = NULL;
 }
