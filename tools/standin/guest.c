@@ -54,7 +54,7 @@ bool guest_verified(const struct guest *guest)
 __attribute__((format(printf, 2, 3))) static void say(const struct guest *guest, const char *format,
 						      ...)
 {
-	char text[128];
+	char text[sizeof(guest->error.text) + 16];
 	va_list args;
 
 	if (!guest->opts.verbose)

@@ -59,9 +59,11 @@ int load_new(struct guest *guest, struct vferry_error *err)
 	if (blocks < guest->max_blocks)
 		return vferry_fail(
 			err, -EINVAL,
-			"%s: the disk has %llu sectors; the smallest that will do has %u",
-			guest->opts.source, (unsigned long long)driver->capacity,
-			guest->max_blocks * BLOCK_SECTORS);
+			"%s: %llu blocks of %u bytes are there (a disk of %llu sectors, --span "
+			"%llu); the smallest number that will do is a largest request's, %u",
+			guest->opts.source, (unsigned long long)blocks, BLOCK_BYTES,
+			(unsigned long long)driver->capacity,
+			(unsigned long long)guest->opts.span_bytes, guest->max_blocks);
 	bytes = (uint64_t)count * (SLOT_HEAD + (uint64_t)guest->max_blocks * BLOCK_BYTES) +
 		(uint64_t)driver->queues * ((layout.bytes + 4095u) & ~4095u);
 	error = memory_new(&guest->memory, bytes);
