@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* vferry recv: receive VFs from another owner. */
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "cli/move.h"
 
 static void listening(void *arg, const char *peer)
@@ -10,11 +12,19 @@ static void listening(void *arg, const char *peer)
 	cli_note(run->cli, "waiting for a source at %s", peer);
 }
 
+static bool is_pipe(int fd)
+{
+	struct stat stat;
+
+	return !fstat(fd, &stat) && (S_ISFIFO(stat.st_mode) || S_ISSOCK(stat.st_mode));
+}
+
 static int run(struct cli *cli)
 {
 	struct move_cli move = { 0 };
 	struct vferry_error err = { 0 };
 	int ret = move_begin(&move, cli);
+	bool talks;
 
 	if (ret)
 		return ret;
@@ -23,7 +33,11 @@ static int run(struct cli *cli)
 			  (cli_has(cli, "insecure") ? VFERRY_MOVE_INSECURE : 0) |
 			  (cli_has(cli, "wait") ? VFERRY_MOVE_WAIT : 0);
 	move.opts.listening = listening;
+	talks = !strcmp(move.opts.peer, "-") && is_pipe(STDIN_FILENO) && is_pipe(STDOUT_FILENO);
 	ret = vferry_recv(&move.opts, &move.move, &err);
+	/* Standard output was the way back to the source: the report is not for it. */
+	if (talks)
+		dup2(STDERR_FILENO, STDOUT_FILENO);
 	return move_end(&move, "vferry.recv", ret, &err);
 }
 

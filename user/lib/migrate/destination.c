@@ -11,17 +11,11 @@ static void pass_staged(struct vf_destination *destination)
 {
 	struct vf_lane *lane = &destination->lane;
 	struct vf_message message = {
-		.pass = destination->pass,
+		.pass = destination->pass - 1,
 		.bytes = destination->writer.written,
 	};
 
 	destination->end_due = false;
-	if (destination->writer.pending) {
-		vf_lane_fail(lane, -EBADMSG, "the context ends %llu bytes beyond a multiple of 8",
-			     (unsigned long long)destination->writer.pending);
-		return;
-	}
-	destination->pass++;
 	if (!destination->final) {
 		vf_lane_say(lane, VF_FRAME_STAGED, &message);
 		return;
@@ -102,6 +96,9 @@ void *vf_destination_room(struct vf_lane *lane, const struct vf_frame *frame)
 			     frame->length, vf_arena_slot_bytes(arena));
 		return NULL;
 	}
+	/* A file waits for no ACCEPT: what it says next is looked at when the VF has been. */
+	if (lane->move->mute && !destination->accepted && !lane->failing && !lane->settled)
+		return NULL;
 	destination->arriving = vf_arena_get(arena);
 	if (!destination->arriving && !someone_writes(lane->move))
 		vf_lane_fail(lane, -ENOBUFS, "no slot of the arena is free, and none will be");
@@ -155,7 +152,7 @@ static void end_of_pass(struct vf_destination *destination, const struct vf_mess
 {
 	struct vf_lane *lane = &destination->lane;
 
-	if (!takes_context(destination) || destination->end_due) {
+	if (!takes_context(destination)) {
 		vf_lane_fail(lane, -EPROTO, "the source sent END, which has no place here");
 		return;
 	}
@@ -166,12 +163,13 @@ static void end_of_pass(struct vf_destination *destination, const struct vf_mess
 			     (unsigned long long)destination->pass_bytes, destination->pass);
 		return;
 	}
-	if (vferry_ctx_walk_open(destination->walker)) {
+	if (vferry_ctx_walk_open(destination->walker) || message->bytes % VFERRY_CTX_ALIGN) {
 		vf_lane_fail(lane, -EBADMSG, "image %u ends before its END field", message->pass);
 		return;
 	}
 	vf_lane_count_pass(lane, message->bytes, vf_now_ns() - destination->pass_begin_ns);
 	destination->pass_bytes = 0;
+	destination->pass++;
 	if (message->flags & VF_END_FINAL) {
 		vf_lane_phase(lane, VFERRY_PHASE_DST_FINAL_LAST);
 		lane->result->final_bytes = message->bytes;
@@ -197,6 +195,8 @@ static void accept_offer(struct vf_lane *lane)
 	VF_FAULT_POINT("destination-accept");
 	vf_lane_phase(lane, VFERRY_PHASE_DST_ACCEPT);
 	vf_lane_say(lane, VF_FRAME_ACCEPT, &message);
+	if (lane->move->mute)
+		slots_free(lane->move);
 }
 
 /* Whatever someone staged here before is not to be mixed with ours. */

@@ -189,9 +189,8 @@ static void destination_hush(struct vf_lane *lane)
 {
 	struct vf_destination *destination = vf_destination_of(lane);
 
-	if (!destination->writer.runs)
-		return;
-	vf_writer_drop(&destination->writer);
+	if (destination->writer.runs)
+		vf_writer_drop(&destination->writer);
 	if (lane->move->stream)
 		vf_stream_resume(lane->move->stream);
 }

@@ -259,6 +259,8 @@ void vf_control_sent(struct vf_tx *tx, int error)
 	control->busy = false;
 	if (!error)
 		vf_move_progress(control->move);
+	else
+		control->move->send_error = error;
 }
 
 static struct vf_control *control(struct vf_lane *lane, enum vf_frame_type type)

@@ -114,6 +114,7 @@ struct vf_move {
 	bool mute;   /* nothing may be said: nobody listens (a recv from a file) */
 	bool broken; /* the stream has ended */
 	int broken_error;
+	int send_error; /* a frame did not go out: "broken" follows */
 	struct vferry_error broken_why;
 	struct vf_chunk *chunks; /* one for each slot */
 	uint64_t timeout_ns;

@@ -6,6 +6,7 @@
 
 #define IMAGE_BOUND (1ULL << 40)
 #define FIELDS_MAX  (1u << 24)
+#define TRIES	    8
 #define START_BYTES ((uint32_t)(sizeof(struct vferry_ctx_field) + sizeof(struct vferry_ctx_start)))
 
 void vf_probe_drop(struct vf_probe *probe)
@@ -268,8 +269,13 @@ static void chunk_got(struct vferry_cmd *cmd)
 		return;
 	}
 	probe->have += length;
-	probe->image_bytes += length;
 	read_next(probe);
+}
+
+/* The room of a result is a multiple of 8, whatever a chunk's length was. */
+static uint32_t room_left(const struct vf_probe *probe)
+{
+	return (probe->slot->bytes - probe->have) & ~(uint32_t)(VFERRY_ADMIN_ALIGN - 1);
 }
 
 static void read_next(struct vf_probe *probe)
@@ -278,14 +284,14 @@ static void read_next(struct vf_probe *probe)
 		read_over(probe);
 		return;
 	}
-	if (probe->have == probe->slot->bytes) {
+	if (!room_left(probe)) {
 		if (probe->keep) { /* what is not in the first chunk is not compared */
 			read_over(probe);
 			return;
 		}
 		probe->have = 0;
 	}
-	read_into(probe, probe->have, probe->slot->bytes - probe->have, chunk_got);
+	read_into(probe, probe->have, room_left(probe), chunk_got);
 }
 
 /* Where a START's flags stand behind its header; true for a START of a full image. */
@@ -301,15 +307,25 @@ static bool is_start(const uint8_t *bytes, bool *delta)
 	       !field.index && le64toh(field.length) == sizeof(start);
 }
 
-static void start_again_got(struct vferry_cmd *cmd);
+static void start_again(struct vferry_cmd *cmd);
+static void read_plainly(struct vferry_cmd *cmd);
 
-static void read_start_again(struct vf_probe *probe)
+/*
+ * A device that gives less than START at once cannot be asked for just the rest. It is asked anew; when it never gives
+ * it whole, it is taken for one whose READ clears, which is always right and costs keeping what it gives.
+ */
+static void came_short(struct vf_probe *probe)
 {
-	read_into(probe, START_BYTES + probe->in_start, START_BYTES - probe->in_start,
-		  start_again_got);
+	probe->have = 0;
+	if (++probe->tries < TRIES) {
+		discard(probe, start_again);
+		return;
+	}
+	probe->about->reads_clear = true;
+	discard(probe, read_plainly);
 }
 
-static void start_again_got(struct vferry_cmd *cmd)
+static void second_start_got(struct vferry_cmd *cmd)
 {
 	struct vf_probe *probe = cmd->arg;
 	uint8_t *memory = probe->slot->memory;
@@ -326,9 +342,8 @@ static void start_again_got(struct vferry_cmd *cmd)
 				   "cannot be moved before it is reset"));
 		return;
 	}
-	probe->in_start += length;
-	if (probe->in_start < START_BYTES) {
-		read_start_again(probe);
+	if (length < START_BYTES) {
+		came_short(probe);
 		return;
 	}
 	if (!is_start(memory + START_BYTES, &delta)) {
@@ -340,7 +355,6 @@ static void start_again_got(struct vferry_cmd *cmd)
 	probe->about->reads_clear = delta;
 	/* Either way the device stands behind a START now, and the full one is at the slot's beginning. */
 	probe->have = START_BYTES;
-	probe->image_bytes = START_BYTES;
 	ret = vferry_ctx_walk(probe->walker, memory, START_BYTES, &probe->why);
 	if (ret)
 		finish(probe, ret);
@@ -353,7 +367,7 @@ static void discarded_start(struct vferry_cmd *cmd)
 	struct vf_probe *probe = cmd->arg;
 
 	if (is_ok(probe))
-		read_start_again(probe);
+		read_into(probe, START_BYTES, START_BYTES, second_start_got);
 }
 
 static void start_got(struct vferry_cmd *cmd)
@@ -372,9 +386,8 @@ static void start_got(struct vferry_cmd *cmd)
 				   "reset"));
 		return;
 	}
-	probe->have += length;
-	if (probe->have < START_BYTES) {
-		read_into(probe, probe->have, START_BYTES - probe->have, start_got);
+	if (length < START_BYTES) {
+		came_short(probe);
 		return;
 	}
 	if (!is_start(probe->slot->memory, &delta)) {
@@ -393,12 +406,20 @@ static void start_got(struct vferry_cmd *cmd)
 	discard(probe, discarded_start);
 }
 
-static void discarded(struct vferry_cmd *cmd)
+static void start_again(struct vferry_cmd *cmd)
 {
 	struct vf_probe *probe = cmd->arg;
 
 	if (is_ok(probe))
 		read_into(probe, 0, START_BYTES, start_got);
+}
+
+static void read_plainly(struct vferry_cmd *cmd)
+{
+	struct vf_probe *probe = cmd->arg;
+
+	if (is_ok(probe))
+		read_next(probe);
 }
 
 static void discarded_again(struct vferry_cmd *cmd)
@@ -427,7 +448,7 @@ static void fields_got(struct vferry_cmd *cmd)
 		about->fields[i].type = le16toh(field.type);
 		about->fields[i].length = le64toh(field.length);
 	}
-	discard(probe, discarded);
+	discard(probe, start_again);
 }
 
 static void mode_got(struct vferry_cmd *cmd)

@@ -53,14 +53,13 @@ struct vf_probe {
 	struct vferry_cmd cmd;
 	struct vferry_sg sg;
 	struct vf_slot *slot;
-	uint32_t have;	   /* bytes of the image in @slot */
-	uint32_t in_start; /* bytes of the second START, behind the first */
-	bool keep;	   /* a source: @slot is the caller's afterwards, when @have */
+	uint32_t have; /* bytes of the image in @slot */
+	unsigned int tries;
+	bool keep; /* a source: @slot is the caller's afterwards, when @have */
 	struct vferry_ctx_walker *walker;
 	uint8_t value[2048]; /* of the field at hand */
 	uint32_t value_bytes;
 	bool image_over;
-	uint64_t image_bytes; /* of the image, read so far */
 	bool running;
 	uint16_t status, qualifier;
 	struct vferry_error why;

@@ -45,7 +45,7 @@ static void linger(struct vf_source_run *run, const struct vf_link *link)
 
 	for (uint32_t i = 0; i < move->count; i++)
 		moved |= move->lanes[i]->result->outcome == VFERRY_OUTCOME_MOVED;
-	while (!move->broken && (moved || !vf_stream_idle(move->stream))) {
+	while (!move->broken && (moved || move->send_error || !vf_stream_idle(move->stream))) {
 		/* Data for a disk may take long; as long as it moves it is waited for. */
 		if (one_way)
 			deadline = move->progress_ns + move->timeout_ns;

@@ -201,8 +201,8 @@ static void refused(struct vf_source *source, const struct vf_frame *frame, cons
 	/* From RELEASED on only REFUSED gives the VF back; REFUSE then is a mistake of the peer. */
 	if (frame->type == VF_FRAME_REFUSED && lane->state == VFERRY_STATE_RELEASED)
 		source->refused = true;
-	vf_lane_fail(lane, words.code ? words.code : -EREMOTEIO, "the destination refused: %s",
-		     words.text);
+	vf_lane_fail(lane, words.code && words.code != -EINTR ? words.code : -ECONNABORTED,
+		     "the destination refused: %s", words.text);
 }
 
 static void lane_frame(struct vf_source *source, const struct vf_frame *frame, void *payload)

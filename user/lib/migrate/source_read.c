@@ -26,6 +26,8 @@ static void chunk_sent(struct vf_tx *tx, int error)
 		memcpy(&id, lane->id, sizeof(id));
 		VFERRY_PROBE6(chunk, id, (uint64_t)lane->vf, 0U, chunk->length, chunk->begin_ns,
 			      vf_now_ns());
+	} else {
+		lane->move->send_error = error;
 	}
 	let_go(chunk);
 }
