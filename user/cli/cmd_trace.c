@@ -127,14 +127,38 @@ static const char *const about[] = {
 	"Programs are found by the files that they have mapped, so that a binary without debug information, one replaced on disk or one in another "
 	"mount namespace is traced as well. New ones are looked for four times a second: the first commands of a program file never seen before can "
 	"be missed, those of a known one are not.",
-	"OVERHEAD. Nothing attached: a probe is one test of a 16-bit counter in memory. Attached: each admin command of a traced process costs one trap "
-	"into the kernel (0.3 to 0.8 microseconds; more inside virtual machines) and the program's own run time; a chunk of context is one command. The "
-	"traps are paid by every process that runs the same file, also with --pid and with every filter, since filters are applied in the kernel after the trap. "
-	"A row of the table takes 4.2 KiB on each processor: 512 rows by default, 4096 with --by vf, that is 17 MiB of kernel memory a "
-	"processor; 250 VFs with all nine commands are 2250 rows, 9.5 MiB a processor. --ring looks at each io_uring operation of the whole machine: some hundred "
-	"nanoseconds each. --events writes a line for each command, which costs more than all the rest. With --events at more commands a second than the reader "
-	"takes, events are lost and counted; the table loses nothing.",
 	NULL,
+};
+
+static const char *const overhead[] = {
+	"Nothing attached: a probe is one test of a 16-bit counter in memory. 'make bench' measures it.",
+	"Attached: each admin command of a traced process costs one trap into the kernel (0.3 to 0.8 microseconds on the machines we measured, "
+	"more inside some virtual machines) and the BPF program's own run time, about a microsecond. A chunk of context is one command, so a move in chunks of "
+	"256 KiB pays it four times a MiB. A mode change and each phase of a migration are one trap more.",
+	"The traps are paid by every process that runs the same file, also with --pid and with every filter: filters are applied in the kernel, after the trap. "
+	"--see engine leaves out the software owner's own probes, which would cost it one trap a command too.",
+	"Memory: a row of the table takes 4.3 KiB on each possible processor, reserved when the tracer starts: 512 rows by default (2.2 MiB a processor), 4096 with "
+	"--by vf (17 MiB a processor). 250 VFs with all nine commands are 2250 rows. --rows sets the number; commands that find no row are counted in the row "
+	"'(all others)' and said so. The ring buffer takes 1 MiB.",
+	"--events writes a line for each command, which costs more than all the rest together; what the reader cannot keep up with is lost and counted. "
+	"--ring puts a program on io_uring's tracepoints, which every process on the machine passes: some hundred nanoseconds for each operation of a traced "
+	"process, some tens for the others.",
+	"Starting and stopping a program on the machine wakes the tracer once. Looking for new files that carry probes reads /proc four times a second, about a "
+	"millisecond of processor time for each hundred processes.",
+	NULL,
+};
+
+static const char *const capabilities[] = {
+	"CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN. Libraries mapped by processes in other mount namespaces, or deleted ones, need CAP_SYS_ADMIN or "
+	"CAP_CHECKPOINT_RESTORE besides. Kernel lockdown in its confidentiality mode forbids all of it. The kernel's own admin queue needs fentry or kprobes, and its type "
+	"information (BTF); libvferry's probes need neither.",
+	NULL,
+};
+
+static const struct cli_section sections[] = {
+	{ "OVERHEAD", overhead },
+	{ "CAPABILITIES", capabilities },
+	{ NULL, NULL },
 };
 
 static const struct cli_option positionals[] = {
@@ -206,6 +230,7 @@ const struct cli_command cli_cmd_trace = {
 	.options = options,
 	.examples = examples,
 	.exits = CLI_X_FAILED | CLI_X(CLI_PERMISSION) | CLI_X(CLI_UNSUPPORTED),
+	.sections = sections,
 	.see = see,
 	.run = run,
 };
