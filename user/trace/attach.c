@@ -179,7 +179,9 @@ static void load_queue(struct vft_tracer *tracer)
 		     "this kernel has no virtio_pci admin queue, or its module is not loaded (6.8 and later have it)");
 		return;
 	}
-	if (vft_kernel_has_function(&tracer->kernel, target)) {
+	if (getenv("VFERRY_NO_FENTRY")) {
+		rung(tracer, "kernel admin queue by fentry", VFT_RUNG_OFF, "VFERRY_NO_FENTRY");
+	} else if (vft_kernel_has_function(&tracer->kernel, target)) {
 		if (try_queue(tracer, true, why, sizeof(why))) {
 			rung(tracer, "kernel admin queue by fentry", VFT_RUNG_OK, "");
 			return;

@@ -35,13 +35,13 @@ static void put(FILE *out, struct json_object *object)
 	json_object_put(object);
 }
 
-static struct json_object *opcode_object(unsigned int opcode)
+static struct json_object *opcode_object(unsigned int source, unsigned int opcode)
 {
 	struct json_object *object = json_object_new_object();
 	char text[24];
 
 	add(object, "opcode", opcode);
-	add_text(object, "name", vft_opcode_label(opcode, text, sizeof(text)));
+	add_text(object, "name", vft_opcode_label(source, opcode, text, sizeof(text)));
 	return object;
 }
 
@@ -84,7 +84,8 @@ static void add_event_common(struct json_object *object, const struct vft_event 
 
 static void command_event(struct json_object *object, const struct vft_event *event)
 {
-	json_object_object_add(object, "opcode", opcode_object(event->what & 0xffff));
+	json_object_object_add(object, "opcode",
+			       opcode_object(event->source, event->what & 0xffff));
 	add(object, "group_type", event->what >> 16);
 	add(object, "latency_ns", event->end_ns - event->begin_ns);
 	if (event->issue_ns && event->wake_ns) {
@@ -164,7 +165,8 @@ static struct json_object *row_object(const struct vft_report *report,
 	json_object_object_add(object, "alive", json_object_new_boolean(entry->alive));
 	if (report->by_member)
 		add(object, "vf", entry->key.member);
-	json_object_object_add(object, "opcode", opcode_object(entry->key.opcode));
+	json_object_object_add(object, "opcode",
+			       opcode_object(entry->key.source, entry->key.opcode));
 	add(object, "count", row->count);
 	json_object_object_add(object, "rate_per_second",
 			       json_object_new_double(report->seconds > 0

@@ -13,8 +13,7 @@
 
 struct sum {
 	struct vft_row row;
-	unsigned int opcode;
-	bool used;
+	char name[32];
 };
 
 /* Labels are opcodes only: rows of all processes and members come together. */
@@ -24,17 +23,20 @@ static unsigned int fold(const struct vft_table *table, struct sum *sums, unsign
 
 	for (unsigned int i = 0; i < table->count; i++) {
 		const struct vft_entry *entry = &table->entries[i];
+		const char *name;
 		unsigned int at;
+		char text[24];
 
 		/* The device's own view of the same commands would count them twice. */
 		if (entry->key.source == VFT_DEVICE)
 			continue;
-		for (at = 0; at < count && sums[at].opcode != entry->key.opcode; at++)
+		name = vft_opcode_label(entry->key.source, entry->key.opcode, text, sizeof(text));
+		for (at = 0; at < count && strcmp(sums[at].name, name); at++)
 			;
 		if (at == room)
 			continue;
 		if (at == count)
-			sums[count++].opcode = entry->key.opcode;
+			snprintf(sums[count++].name, sizeof(sums->name), "%s", name);
 		sums[at].row.count += entry->row.count;
 		sums[at].row.sum_ns += entry->row.sum_ns;
 		for (unsigned int s = 0; s < VFT_STATUSES; s++)
@@ -51,8 +53,7 @@ static void durations(FILE *file, const struct sum *sums, unsigned int count)
 		"# HELP vferry_admin_command_duration_seconds Admin commands, from hand-over to answer.\n"
 		"# TYPE vferry_admin_command_duration_seconds histogram\n");
 	for (unsigned int i = 0; i < count; i++) {
-		char text[24];
-		const char *name = vft_opcode_label(sums[i].opcode, text, sizeof(text));
+		const char *name = sums[i].name;
 		unsigned int slot = 0;
 		__u64 seen = 0;
 
@@ -81,8 +82,7 @@ static void failures(FILE *file, const struct sum *sums, unsigned int count)
 		"# HELP vferry_admin_command_errors_total Admin commands by the error they were answered with.\n"
 		"# TYPE vferry_admin_command_errors_total counter\n");
 	for (unsigned int i = 0; i < count; i++) {
-		char text[24];
-		const char *name = vft_opcode_label(sums[i].opcode, text, sizeof(text));
+		const char *name = sums[i].name;
 
 		for (unsigned int s = VFT_OK + 1; s < VFT_STATUSES; s++)
 			if (sums[i].row.status[s])

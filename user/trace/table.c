@@ -214,9 +214,36 @@ const char *vft_source_label(unsigned int source)
 	return source < VFT_SOURCES ? labels[source] : "unknown";
 }
 
-const char *vft_opcode_label(unsigned int opcode, char *text, size_t room)
+/* The kernel speaks the ratified commands, in which the draft's numbers mean something else. */
+static const char *kernel_opcode(unsigned int opcode)
 {
-	const char *name = vferry_opcode_name(opcode);
+	static const char *const names[] = {
+		[0x00] = "list_query",
+		[0x01] = "list_use",
+		[0x02] = "legacy_common_cfg_write",
+		[0x03] = "legacy_common_cfg_read",
+		[0x04] = "legacy_dev_cfg_write",
+		[0x05] = "legacy_dev_cfg_read",
+		[0x06] = "legacy_notify_info",
+		[0x07] = "cap_id_list_query",
+		[0x08] = "device_cap_get",
+		[0x09] = "driver_cap_set",
+		[0x0a] = "resource_obj_create",
+		[0x0d] = "resource_obj_destroy",
+		[0x0e] = "dev_parts_metadata_get",
+		[0x0f] = "dev_parts_get",
+		[0x10] = "dev_parts_set",
+		[0x11] = "dev_mode_set",
+	};
+
+	return opcode < sizeof(names) / sizeof(names[0]) && names[opcode] ? names[opcode]
+									  : "unknown";
+}
+
+const char *vft_opcode_label(unsigned int source, unsigned int opcode, char *text, size_t room)
+{
+	const char *name =
+		source == VFT_KERNEL ? kernel_opcode(opcode) : vferry_opcode_name(opcode);
 
 	if (opcode == VFT_OPCODE_OTHER)
 		return "(all others)";

@@ -39,7 +39,7 @@ __u64 vft_row_errors(const struct vft_row *row);
 
 const char *vft_status_label(unsigned int status);
 const char *vft_source_label(unsigned int source);
-/** vft_opcode_label() - name, or the number in @text. */
-const char *vft_opcode_label(unsigned int opcode, char *text, size_t room);
+/** vft_opcode_label() - name in the dialect that @source speaks, or the number in @text. */
+const char *vft_opcode_label(unsigned int source, unsigned int opcode, char *text, size_t room);
 
 #endif

@@ -69,7 +69,7 @@ static void command_event(FILE *out, const char *when, const struct vft_event *e
 
 	fprintf(out, "%s %-6s %7u vf %-3llu %-20s %7s %8u B  ", when,
 		vft_source_label(event->source), event->tgid, (unsigned long long)event->member,
-		vft_opcode_label(opcode, number, sizeof(number)),
+		vft_opcode_label(event->source, opcode, number, sizeof(number)),
 		vft_text_ns(latency, sizeof(latency), event->end_ns - event->begin_ns),
 		event->bytes);
 	if (event->error)
@@ -165,7 +165,7 @@ static void table_row(FILE *out, const struct vft_report *report, const struct v
 	snprintf(member, sizeof(member), "%u", entry->key.member);
 	fprintf(out, "  %3s %-20s %8llu %8.0f %5llu %6s %6s %6s %6s\n",
 		report->by_member && entry->key.opcode > VFERRY_CMD_LIST_USE ? member : "",
-		vft_opcode_label(entry->key.opcode, number, sizeof(number)),
+		vft_opcode_label(entry->key.source, entry->key.opcode, number, sizeof(number)),
 		(unsigned long long)row->count,
 		report->seconds > 0 ? (double)row->count / report->seconds : 0,
 		(unsigned long long)vft_row_errors(row),
