@@ -35,6 +35,8 @@ struct vf_zc {
 };
 
 struct vf_tx_side {
+	bool seeks;		   /* out is a file */
+	uint64_t place;		   /* in it, of the stream's first byte */
 	struct vf_tx *head, *tail; /* not yet sent in full */
 	uint64_t head_at;	   /* bytes of head that were sent, its header included */
 	uint64_t sequence;
@@ -97,6 +99,7 @@ bool vf_tx_holds_memory(const struct vf_stream *stream);
 /** vf_tx_fail_all() - all frames that are queued are due to be done with @error. */
 void vf_tx_fail_all(struct vf_stream *stream, int error);
 void vf_tx_run_done(struct vf_stream *stream);
+void vf_tx_end(struct vf_stream *stream);
 void vf_tx_init(struct vf_stream *stream);
 
 /* rx.c */

@@ -142,5 +142,6 @@ void vf_stream_free(struct vf_stream *stream)
 		stop_all(stream);
 	}
 	vf_timer_stop(stream->ring, &stream->later);
+	vf_tx_end(stream);
 	vf_stream_leave(stream);
 }

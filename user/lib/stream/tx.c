@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <unistd.h>
 #include "stream/inner.h"
 
 static uint64_t frame_bytes(const struct vf_tx *tx)
@@ -128,6 +129,15 @@ static struct vf_batch *free_batch(struct vf_stream *stream)
 	return NULL;
 }
 
+/*
+ * Where in a file the next bytes go. Said each time: when a write ends short for want of space, the kernel does not move
+ * the file's own position, and the next one would overwrite what was written, and seem to succeed.
+ */
+static __u64 place(const struct vf_stream *stream)
+{
+	return stream->tx.seeks ? stream->tx.place + stream->stats.bytes_out : (__u64)-1;
+}
+
 void vf_tx_start(struct vf_stream *stream)
 {
 	struct vf_batch *batch;
@@ -153,7 +163,7 @@ void vf_tx_start(struct vf_stream *stream)
 		stream->stats.plain_sends++;
 	} else {
 		io_uring_prep_writev(sqe, fd, batch->iov, (unsigned int)batch->msg.msg_iovlen,
-				     (__u64)-1);
+				     place(stream));
 		stream->stats.plain_sends++;
 	}
 }
@@ -240,6 +250,12 @@ void vf_tx_init(struct vf_stream *stream)
 		stream->tx.batches[i].stream = stream;
 		stream->tx.batches[i].op.done = on_batch;
 	}
+	if (!stream->link.socket && stream->link.out >= 0) {
+		off_t at = lseek(stream->link.out, 0, SEEK_CUR);
+
+		stream->tx.seeks = at >= 0;
+		stream->tx.place = at >= 0 ? (uint64_t)at : 0;
+	}
 	vf_zc_init(&stream->tx.zc, &stream->link);
 }
 
@@ -283,6 +299,13 @@ void vf_stream_send(struct vf_stream *stream, struct vf_tx *tx)
 		side->head = tx;
 	side->tail = tx;
 	vf_tx_start(stream);
+}
+
+/* Whoever writes to the same file next goes on behind us. */
+void vf_tx_end(struct vf_stream *stream)
+{
+	if (stream->tx.seeks)
+		(void)!lseek(stream->link.out, (off_t)place(stream), SEEK_SET);
 }
 
 bool vf_stream_idle(const struct vf_stream *stream)
