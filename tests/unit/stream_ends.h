@@ -164,6 +164,12 @@ static inline void link_tcp(struct end *a, struct end *b)
 	vf_peer_free(peer);
 }
 
+static inline void not_broken(const struct end *end)
+{
+	if (end->broken)
+		fail_msg("broken: %d, %s", end->code, end->why.text);
+}
+
 /* --- frames of a known content --- */
 struct sent {
 	struct vf_tx tx;

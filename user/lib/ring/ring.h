@@ -104,9 +104,9 @@ void vf_ring_cancel(struct vf_ring *ring, struct vf_op *op);
  * @ring: the ring
  * @deadline_ns: wait no longer than this (CLOCK_MONOTONIC; 0: do not wait; UINT64_MAX: until something happens)
  *
- * Return: number of callbacks run, timers and hooks included; 0 when the deadline came first, or when the kernel ended
- * the wait for nothing (starting a worker does that): look at the clock before calling it a timeout; -EINTR when a
- * signal came; -errno.
+ * Return: number of callbacks run, timers and hooks included; 0 when the deadline came first, or when only
+ * completions came that nobody waits for (of a cancellation): look at the clock before calling it a timeout; -EINTR
+ * when a signal came; -errno.
  */
 int vf_ring_turn(struct vf_ring *ring, uint64_t deadline_ns);
 

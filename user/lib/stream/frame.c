@@ -22,6 +22,8 @@ uint64_t vf_frame_check(const struct iovec *parts, unsigned int count, uint64_t 
 		return 0;
 	if (count == 1)
 		return XXH3_64bits_withSeed(parts[0].iov_base, parts[0].iov_len, sequence);
+	/* Without this, a reset trusts a seed that an earlier call left on the stack, and keeps a secret that is gone. */
+	XXH3_INITSTATE(&state);
 	XXH3_64bits_reset_withSeed(&state, sequence);
 	for (unsigned int i = 0; i < count; i++)
 		XXH3_64bits_update(&state, parts[i].iov_base, parts[i].iov_len);
