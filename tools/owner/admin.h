@@ -270,6 +270,7 @@ struct admin {
 	struct owner *owner;
 	uint64_t list; /* legal commands of the SR-IOV group, by LIST_USE */
 	struct admin_queue queues[OWNER_MAX_QUEUES];
+	unsigned int queues_used; /* those from here on never had a command */
 	bool turning;
 	bool turn_again;
 	struct vf_timer clock; /* changes blocks */

@@ -197,7 +197,7 @@ static void turn(struct owner *owner)
 	admin->turning = true;
 	while (admin->turn_again) {
 		admin->turn_again = false;
-		for (unsigned int i = 0; i < OWNER_MAX_QUEUES; i++)
+		for (unsigned int i = 0; i < admin->queues_used; i++)
 			if (admin->queues[i].first)
 				turn_queue(&admin->queues[i]);
 	}
@@ -230,13 +230,16 @@ static void refuse_without_memory(struct admin_request *request)
 void admin_request_begin(struct owner *owner, struct admin_request *request)
 {
 	struct vferry_admin_hdr header = { 0 };
-	struct admin_queue *queue = &owner->admin->queues[request->queue % OWNER_MAX_QUEUES];
+	unsigned int number = request->queue % OWNER_MAX_QUEUES;
+	struct admin_queue *queue = &owner->admin->queues[number];
 	struct admin_command *command = calloc(1, sizeof(*command));
 
 	if (!command) {
 		refuse_without_memory(request);
 		return;
 	}
+	if (number >= owner->admin->queues_used)
+		owner->admin->queues_used = number + 1;
 	command->owner = owner;
 	command->request = request;
 	request->command = command;

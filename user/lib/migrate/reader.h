@@ -8,7 +8,7 @@
 
 #include "admin/admin.h"
 
-#define VF_READER_DEPTH 16
+#define VF_READER_DEPTH 32
 
 struct vf_reader;
 
