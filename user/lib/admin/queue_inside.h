@@ -89,6 +89,7 @@ struct user_queue {
 	unsigned char answer[VFERRY_CMD_INLINE_RESULT];
 };
 
+#define NO_SLOT		 UINT16_MAX
 #define BACKOFF_FIRST_US 100
 #define BACKOFF_MOST_US	 10000
 
@@ -110,8 +111,22 @@ int vf_chain_take(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slo
 
 /* user_queue.c */
 void vf_queue_send(struct user_queue *queue, struct vferry_cmd *cmd);
+
+/* queue_end.c */
+void vf_slots_free(struct user_queue *queue); /* all of them */
+void vf_slot_free(struct user_queue *queue, struct command_slot *slot);
 /** vf_queue_finish() - the command's error (0: answered) is known: done() follows. */
 void vf_queue_finish(struct user_queue *queue, struct vferry_cmd *cmd, int error, const char *why);
+/** vf_queue_deliver() - done() of all that is finished; how many. */
+int vf_queue_deliver(struct user_queue *queue);
+/** vf_queue_deliver_soon() - the same in the next turn, which does not wait. */
+void vf_queue_deliver_soon(struct user_queue *queue);
+void vf_queue_deliver_now(struct vf_timer *timer);
+/** vf_queue_end() - take a command out of wherever it is, and finish it. */
+void vf_queue_end(struct user_queue *queue, struct vferry_cmd *cmd, int error, const char *why);
+void vf_queue_end_all(struct user_queue *queue, int error, const char *why);
+/** vf_queue_die() - nothing works from here on. */
+void vf_queue_die(struct user_queue *queue, int error, const char *why);
 
 /* order.c */
 int vf_order_submit(struct user_queue *queue, struct vferry_cmd *cmd);

@@ -8,171 +8,9 @@
 #include <vferry/probes.h>
 #include "admin/queue_inside.h"
 
-#define NO_SLOT UINT16_MAX
-
 static struct user_queue *queue_of(struct vf_admin *admin)
 {
 	return (struct user_queue *)admin;
-}
-
-/* --- lists of commands --- */
-
-void vf_cmd_append(struct cmd_list *list, struct vferry_cmd *cmd)
-{
-	struct cmd_state_of *state = of(cmd);
-
-	state->list = list;
-	state->next = NULL;
-	state->prev = list->tail;
-	if (list->tail)
-		of(list->tail)->next = cmd;
-	else
-		list->head = cmd;
-	list->tail = cmd;
-	list->count++;
-}
-
-void vf_cmd_remove(struct vferry_cmd *cmd)
-{
-	struct cmd_state_of *state = of(cmd);
-	struct cmd_list *list = state->list;
-
-	if (state->prev)
-		of(state->prev)->next = state->next;
-	else
-		list->head = state->next;
-	if (state->next)
-		of(state->next)->prev = state->prev;
-	else
-		list->tail = state->prev;
-	list->count--;
-	state->list = NULL;
-	state->next = state->prev = NULL;
-}
-
-/* --- command memory --- */
-
-static void free_all_slots(struct user_queue *queue)
-{
-	for (unsigned int i = 0; i < queue->slots_count; i++)
-		queue->slots[i] = (struct command_slot){
-			.next_free = i + 1 < queue->slots_count ? (uint16_t)(i + 1) : NO_SLOT,
-		};
-	queue->free_slot = 0;
-	queue->base.inflight = queue->base.abandoned = 0;
-}
-
-static void free_slot(struct user_queue *queue, struct command_slot *slot)
-{
-	slot->in_use = false;
-	slot->cmd = NULL;
-	slot->next_free = queue->free_slot;
-	queue->free_slot = (uint16_t)(slot - queue->slots);
-	queue->base.inflight--;
-}
-
-/* The device has it and will not be asked again: whatever it does, it does it in memory that nobody else gets. */
-static void abandon(struct user_queue *queue, struct vferry_cmd *cmd)
-{
-	queue->slots[of(cmd)->slot].cmd = NULL;
-	queue->base.abandoned++;
-}
-
-/* --- the end of a command --- */
-
-void vf_queue_finish(struct user_queue *queue, struct vferry_cmd *cmd, int error, const char *why)
-{
-	struct cmd_state_of *state = of(cmd);
-
-	vf_timer_stop(queue->base.ring, &state->timer);
-	if (error) {
-		cmd->error = error;
-		cmd->why = why;
-	}
-	cmd->done_ns = vf_now_ns();
-	state->state = CMD_FINISHED;
-	vf_cmd_append(&queue->finished, cmd);
-}
-
-static int deliver(struct user_queue *queue)
-{
-	struct vf_admin *admin = &queue->base;
-	int calls = 0;
-
-	while (queue->finished.head) {
-		struct vferry_cmd *cmd = queue->finished.head;
-
-		vf_cmd_remove(cmd);
-		of(cmd)->state = CMD_IDLE;
-		admin->queued--;
-		if (cmd->error == -ETIMEDOUT)
-			admin->stats.timed_out++;
-		else if (!cmd->error)
-			admin->stats.completed++;
-		if (!cmd->error && cmd->status)
-			admin->stats.failed++;
-		vf_admin_probe_end(admin, cmd);
-		if (cmd->done)
-			cmd->done(cmd);
-		calls++;
-	}
-	return calls;
-}
-
-static void deliver_soon(struct user_queue *queue)
-{
-	vf_timer_set(queue->base.ring, &queue->soon, 0);
-}
-
-static void deliver_now(struct vf_timer *timer)
-{
-	deliver((struct user_queue *)((char *)timer - offsetof(struct user_queue, soon)));
-}
-
-/* Takes a command out of wherever it is and ends it. */
-static void end(struct user_queue *queue, struct vferry_cmd *cmd, int error, const char *why)
-{
-	enum cmd_state was = of(cmd)->state;
-	struct lane *lane = of(cmd)->lane;
-
-	if (was == CMD_IDLE || was == CMD_FINISHED)
-		return;
-	if (was == CMD_ISSUED) {
-		abandon(queue, cmd);
-		queue->base.queued++;
-	}
-	vf_cmd_remove(cmd);
-	of(cmd)->lane = NULL;
-	vf_queue_finish(queue, cmd, error, why);
-	if (lane)
-		vf_order_ended(lane, was, error);
-}
-
-static void end_all(struct user_queue *queue, int error, const char *why)
-{
-	while (queue->issued.head)
-		end(queue, queue->issued.head, error, why);
-	while (queue->waiting.head)
-		end(queue, queue->waiting.head, error, why);
-	while (queue->retrying.head)
-		end(queue, queue->retrying.head, error, why);
-	/* With nothing sent, the end of its first command ends a lane. */
-	while (queue->lanes) {
-		struct lane *lane = queue->lanes;
-
-		end(queue, lane->put_off.head ? lane->put_off.head : lane->pending.head, error,
-		    why);
-	}
-}
-
-/* Nothing works from here on. */
-static void die(struct user_queue *queue, int error, const char *why)
-{
-	if (queue->base.dead)
-		return;
-	queue->base.dead = error;
-	queue->dead_why = why;
-	end_all(queue, error, why);
 }
 
 static void due(struct vf_timer *timer)
@@ -189,11 +27,11 @@ static void due(struct vf_timer *timer)
 		vf_queue_send(queue, cmd);
 		return;
 	}
-	end(queue, cmd, -ETIMEDOUT,
-	    state->state == CMD_ISSUED ? "no answer before the deadline"
-	    : cmd->retries	       ? "the device answered EAGAIN until the deadline"
-				       : "not sent before the deadline: the admin queue was full");
-	deliver(queue);
+	vf_queue_end(queue, cmd, -ETIMEDOUT,
+		     state->state == CMD_ISSUED ? "no answer before the deadline"
+		     : cmd->retries		? "the device answered EAGAIN until the deadline"
+				    : "not sent before the deadline: the admin queue was full");
+	vf_queue_deliver(queue);
 }
 
 /* --- answers --- */
@@ -218,14 +56,14 @@ static void answered(struct user_queue *queue, const struct vf_vq_answer *answer
 
 	if (!cmd) {
 		queue->base.abandoned--;
-		free_slot(queue, slot);
+		vf_slot_free(queue, slot);
 		return;
 	}
 	vf_cmd_remove(cmd);
 	queue->base.queued++;
 	cmd->wake_ns = queue->wake_ns > cmd->issue_ns ? queue->wake_ns : vf_now_ns();
 	cmd->error = vf_chain_take(queue, cmd, (uint16_t)(slot - queue->slots), answer->length);
-	free_slot(queue, slot);
+	vf_slot_free(queue, slot);
 	later = !cmd->error && cmd->status == VFERRY_STATUS_EAGAIN && !cmd->no_retry;
 	if (later) {
 		cmd->retries++;
@@ -250,15 +88,15 @@ static int reap(struct user_queue *queue)
 	int calls = 0, ret;
 
 	if (queue->base.dead)
-		return deliver(queue);
+		return vf_queue_deliver(queue);
 	while ((ret = vf_vq_pop(&queue->vq, &answer)) > 0) {
 		answered(queue, &answer);
 		/* One at a time: there is one buffer for answers. */
-		calls += deliver(queue);
+		calls += vf_queue_deliver(queue);
 	}
 	if (ret < 0)
-		die(queue, -EPROTO, queue->vq.broken);
-	return calls + deliver(queue);
+		vf_queue_die(queue, -EPROTO, queue->vq.broken);
+	return calls + vf_queue_deliver(queue);
 }
 
 /* --- the doorbell --- */
@@ -281,7 +119,7 @@ static void ring_doorbell(struct user_queue *queue)
 		break;
 	case VF_DOORBELL_RELAY:
 		if (queue->lease->ops->kick(queue->lease) == -ENODEV)
-			die(queue, -ENODEV, "the owner or its keeper is gone");
+			vf_queue_die(queue, -ENODEV, "the owner or its keeper is gone");
 		break;
 	}
 }
@@ -341,7 +179,7 @@ static int before_wait(struct vf_hook *hook)
 		calls += reap(queue);
 		issue(queue);
 		if (queue->base.dead)
-			return calls + deliver(queue);
+			return calls + vf_queue_deliver(queue);
 		if (!vf_vq_listen(&queue->vq))
 			return calls;
 	}
@@ -375,9 +213,9 @@ static void called(struct vf_op *op, int32_t res, uint32_t flags)
 	if (res >= 0)
 		listen_for_call(queue);
 	else
-		die(queue, -EIO, "the interrupt's eventfd cannot be polled");
+		vf_queue_die(queue, -EIO, "the interrupt's eventfd cannot be polled");
 	if (queue->base.dead)
-		deliver_soon(queue);
+		vf_queue_deliver_soon(queue);
 }
 
 static void listen_for_end(struct user_queue *queue, int fd)
@@ -400,8 +238,9 @@ static void ended(struct vf_op *op, int32_t res, uint32_t flags)
 	if (ret && ret != -ECANCELED) {
 		/* What was answered before the end still counts. */
 		reap(queue);
-		die(queue, -ENODEV, "the owner or its keeper is gone, or the owner was reset");
-		deliver(queue);
+		vf_queue_die(queue, -ENODEV,
+			     "the owner or its keeper is gone, or the owner was reset");
+		vf_queue_deliver(queue);
 	} else if (!(flags & IORING_CQE_F_MORE)) {
 		listen_for_end(queue, queue->lease->ops->fd(queue->lease));
 	}
@@ -423,7 +262,7 @@ static void submit(struct vf_admin *admin, struct vferry_cmd *cmd)
 	if (why || admin->dead) {
 		vf_queue_finish(queue, cmd, why ? -EINVAL : admin->dead,
 				why ? why : queue->dead_why);
-		deliver_soon(queue);
+		vf_queue_deliver_soon(queue);
 		return;
 	}
 	vf_timer_set(admin->ring, &state->timer, state->deadline_ns);
@@ -431,7 +270,7 @@ static void submit(struct vf_admin *admin, struct vferry_cmd *cmd)
 		vf_queue_send(queue, cmd);
 	} else if (vf_order_submit(queue, cmd)) {
 		vf_queue_finish(queue, cmd, -ENOMEM, "no memory");
-		deliver_soon(queue);
+		vf_queue_deliver_soon(queue);
 	}
 }
 
@@ -439,8 +278,8 @@ static void cancel(struct vf_admin *admin, struct vferry_cmd *cmd)
 {
 	struct user_queue *queue = queue_of(admin);
 
-	end(queue, cmd, -ECANCELED, "cancelled");
-	deliver_soon(queue);
+	vf_queue_end(queue, cmd, -ECANCELED, "cancelled");
+	vf_queue_deliver_soon(queue);
 }
 
 static int settle(struct vf_admin *admin, uint64_t deadline_ns)
@@ -464,12 +303,12 @@ static int settle(struct vf_admin *admin, uint64_t deadline_ns)
 				      : -EOPNOTSUPP;
 	if (ret)
 		return ret == -ENODEV ? ret : -EBUSY;
-	end_all(queue, -ECANCELED, "the admin queue was reset");
+	vf_queue_end_all(queue, -ECANCELED, "the admin queue was reset");
 	vf_vq_restart(&queue->vq);
-	free_all_slots(queue);
+	vf_slots_free(queue);
 	admin->dead = 0;
 	queue->dead_why = NULL;
-	deliver_soon(queue);
+	vf_queue_deliver_soon(queue);
 	return 0;
 }
 
@@ -480,8 +319,8 @@ static void close_queue(struct vf_admin *admin)
 
 	queue->closing = true;
 	vf_ring_unhook(admin->ring, &queue->hook);
-	end_all(queue, -ECANCELED, "the owner was closed");
-	deliver(queue);
+	vf_queue_end_all(queue, -ECANCELED, "the owner was closed");
+	vf_queue_deliver(queue);
 	vf_ring_cancel(admin->ring, &queue->call);
 	vf_ring_cancel(admin->ring, &queue->end);
 	while ((queue->call.busy || queue->end.busy) && vf_now_ns() < deadline) {
@@ -568,9 +407,9 @@ int vf_user_queue_open(struct vf_admin **admin, struct vf_ring *ring, struct vf_
 	queue->lease = lease;
 	queue->call.done = called;
 	queue->end.done = ended;
-	queue->soon.fn = deliver_now;
+	queue->soon.fn = vf_queue_deliver_now;
 	queue->hook.fn = before_wait;
-	free_all_slots(queue);
+	vf_slots_free(queue);
 	listen_for_call(queue);
 	fd = lease->ops->fd(lease);
 	if (fd >= 0)
