@@ -144,8 +144,11 @@ static void vfio_close(struct vf_bus *bus)
 {
 	struct vfio *dev = of(bus);
 
-	/* VFs live as long as the one who asked for them: as found, so back. */
-	if (dev->vfs_found >= 0)
+	/*
+	 * VFs live as long as the one who asked for them: as found, so back. A VF that somebody holds would make the kernel wait for
+	 * that one, without an end.
+	 */
+	if (dev->vfs_found >= 0 && !vf_vfio_vfs_in_use(&dev->place))
 		vf_vfio_set_vfs(&dev->place, (unsigned int)dev->vfs_found, NULL);
 	vf_vfio_group_close(&dev->group);
 	if (dev->wanted_fd >= 0)

@@ -218,3 +218,22 @@ int vf_vfio_set_vfs(const struct vf_vfio_place *place, unsigned int count, struc
 			ret == -EACCES ? " (root's)" : "");
 	return 0;
 }
+
+bool vf_vfio_vfs_in_use(const struct vf_vfio_place *place)
+{
+	for (unsigned int i = 0; i < 256; i++) {
+		char path[320], group[32];
+		int fd;
+
+		snprintf(path, sizeof(path), "%s/virtfn%u/iommu_group", place->folder, i);
+		if (!link_name(path, group, sizeof(group)))
+			return false;
+		snprintf(path, sizeof(path), "/dev/vfio/%.20s", group);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd < 0 && errno == EBUSY)
+			return true;
+		if (fd >= 0)
+			close(fd);
+	}
+	return false;
+}

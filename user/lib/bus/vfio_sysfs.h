@@ -28,6 +28,8 @@ int64_t vf_vfio_attribute(const struct vf_vfio_place *place, const char *name);
 /** vf_vfio_set_vfs() - sriov_numvfs, by way of 0. */
 int vf_vfio_set_vfs(const struct vf_vfio_place *place, unsigned int count,
 		    struct vferry_error *err);
+/** vf_vfio_vfs_in_use() - does a process have a VF of it open? */
+bool vf_vfio_vfs_in_use(const struct vf_vfio_place *place);
 /** vf_vfio_token_valid() - 36 characters of a UUID: anything else would be another option of the kernel's. */
 bool vf_vfio_token_valid(const char *token);
 
