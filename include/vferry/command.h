@@ -69,6 +69,8 @@ enum vferry_order {
  * @wake_ns: the loop woke for the interrupt
  * @done_ns: reaped
  * @retries: how often EAGAIN was answered before
+ * @abandoned: done without an answer while the device had it: the memory that @data and @result name is the device's still,
+ *	       and must not be used for anything else before a late answer or a reset of the queue
  * @why: words for @error, NULL without
  */
 struct vferry_cmd {
@@ -99,6 +101,7 @@ struct vferry_cmd {
 	uint64_t wake_ns;
 	uint64_t done_ns;
 	uint32_t retries;
+	bool abandoned;
 	const char *why;
 
 	uint64_t private_[10]; /* vferry's own while the command is under way */

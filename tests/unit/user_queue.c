@@ -319,6 +319,7 @@ static void a_late_answer(void **state)
 	submit(&world, 0);
 	turn_until(&world, 1);
 	assert_int_equal(world.cmds[0].error, -ETIMEDOUT);
+	assert_true(world.cmds[0].abandoned);
 	assert_int_equal(world.admin->abandoned, 1);
 	assert_int_equal(world.admin->inflight, 1);
 	assert_true(vf_admin_busy(world.admin));
@@ -531,6 +532,7 @@ static void eagain_is_tried_again(void **state)
 	}
 	assert_int_equal(world.cmds[2].error, -ETIMEDOUT);
 	assert_true(world.cmds[2].retries > 0);
+	assert_false(world.cmds[2].abandoned);
 	/* Put off, not unanswered: nothing is the device's. */
 	assert_false(vf_admin_busy(world.admin));
 	world_close(&world);
@@ -700,6 +702,8 @@ static void cancelled(void **state)
 	turn_until(&world, 2);
 	assert_int_equal(world.cmds[0].error, -ECANCELED);
 	assert_int_equal(world.cmds[1].error, -ECANCELED);
+	assert_true(world.cmds[0].abandoned);
+	assert_false(world.cmds[1].abandoned);
 	vf_admin_cancel(world.admin, &world.cmds[0]);
 	turn(&world);
 	assert_int_equal(world.done, 2);

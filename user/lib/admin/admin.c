@@ -14,6 +14,7 @@ void vf_admin_submit(struct vf_admin *admin, struct vferry_cmd *cmd)
 	cmd->submit_ns = vf_now_ns();
 	cmd->issue_ns = cmd->wake_ns = cmd->done_ns = 0;
 	cmd->retries = 0;
+	cmd->abandoned = false;
 	cmd->why = NULL;
 	memset(cmd->private_, 0, sizeof(cmd->private_));
 	admin->stats.submitted++;

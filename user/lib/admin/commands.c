@@ -53,7 +53,7 @@ static int run(struct vferry_owner *owner, struct vferry_cmd *cmd, struct vferry
 	}
 	ret = vferry_owner_exec(owner, cmd);
 	if (ret) {
-		if ((cmd->data_count || cmd->result_count) && vf_admin_busy(owner->admin)) {
+		if ((cmd->data_count || cmd->result_count) && cmd->abandoned) {
 			owner->chunk->next = owner->lost;
 			owner->lost = owner->chunk;
 			owner->chunk = NULL;

@@ -64,6 +64,7 @@ void vf_slot_free(struct user_queue *queue, struct command_slot *slot)
 static void abandon(struct user_queue *queue, struct vferry_cmd *cmd)
 {
 	queue->slots[of(cmd)->slot].cmd = NULL;
+	cmd->abandoned = true;
 	queue->base.abandoned++;
 }
 

@@ -45,7 +45,7 @@ static bool is_ok(struct vf_probe *probe)
 	const char *name = vferry_opcode_name(cmd->opcode);
 	int error = cmd->error;
 
-	if (error == -ETIMEDOUT && cmd->opcode == VFERRY_CMD_DEV_CTX_READ)
+	if (cmd->abandoned && cmd->opcode == VFERRY_CMD_DEV_CTX_READ)
 		probe->slot = NULL; /* the device may still write there */
 	if (error) {
 		vferry_fail(&probe->why, error, "%s: %s", name,

@@ -130,13 +130,6 @@ static void take(struct vf_reader *reader, struct vf_read *read)
 	struct vferry_cmd *cmd = &read->cmd;
 	uint32_t length;
 
-	if (cmd->error == -ETIMEDOUT) {
-		/* The device may still write there: the slot is lost until the queue has been settled. */
-		if (!reader->error)
-			reader->error = vferry_fail(&reader->why, -ETIMEDOUT,
-						    "dev_ctx_read was not answered in time");
-		return;
-	}
 	if (cmd->error ||
 	    (cmd->status != VFERRY_STATUS_OK && cmd->status != VFERRY_STATUS_EAGAIN)) {
 		if (!reader->error && cmd->error) {
@@ -151,7 +144,9 @@ static void take(struct vf_reader *reader, struct vf_read *read)
 				vferry_status_name(cmd->status), cmd->status,
 				vferry_qualifier_name(cmd->qualifier), cmd->qualifier);
 		}
-		vf_arena_put(reader->arena, read->slot);
+		/* Where the device may still write the slot is lost until the queue has been settled. */
+		if (!cmd->abandoned)
+			vf_arena_put(reader->arena, read->slot);
 		return;
 	}
 	if (cmd->status == VFERRY_STATUS_EAGAIN) {

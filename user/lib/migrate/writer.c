@@ -107,7 +107,7 @@ static void answered(struct vferry_cmd *cmd)
 	int error = cmd->error;
 
 	writer->busy = false;
-	if (error == -ETIMEDOUT) {
+	if (cmd->abandoned) {
 		/* The device may still read them: these slots are lost until the queue has been settled. */
 		for (uint32_t bytes = writer->sg_bytes; bytes;) {
 			struct vf_run *run = &writer->runs[writer->head];
@@ -118,11 +118,10 @@ static void answered(struct vferry_cmd *cmd)
 			writer->head = (writer->head + 1) % writer->room;
 			writer->count--;
 		}
-		vferry_fail(&writer->why, error, "dev_ctx_write was not answered in time");
 	} else {
 		consume(writer, writer->sg_bytes);
 	}
-	if (error && error != -ETIMEDOUT)
+	if (error)
 		vferry_fail(&writer->why, error, "dev_ctx_write: %s",
 			    cmd->why ? cmd->why : strerror(-error));
 	if (!error && cmd->status != VFERRY_STATUS_OK) {
