@@ -163,6 +163,7 @@ struct vferry_recovered {
 	uint16_t vf;
 	enum vferry_state before;
 	enum vferry_state after; /* VFERRY_STATE_NONE: settled, the journal is gone */
+	enum vferry_outcome outcome;
 	bool settled;
 	bool readable;
 	uint64_t written_ns; /* CLOCK_REALTIME */

@@ -33,6 +33,8 @@ static void each(void *arg, const struct vferry_recovered *recovered)
 		cli_add_uint(row, "written_ns", recovered->written_ns);
 	}
 	cli_add_string(row, "path", recovered->path);
+	if (recovered->outcome)
+		cli_add_string(row, "outcome", vferry_outcome_name(recovered->outcome));
 	cli_add_bool(row, "settled", recovered->settled);
 	if (recovered->words[0])
 		cli_add_string(row, "words", recovered->words);

@@ -23,6 +23,7 @@ static void pass_staged(struct vf_destination *destination)
 	VF_FAULT_POINT("destination-staged");
 	if (vf_lane_state(lane, VFERRY_STATE_LOADED))
 		return;
+	destination->loaded = true;
 	VF_FAULT_POINT("destination-loaded");
 	vf_lane_phase(lane, VFERRY_PHASE_DST_LOADED);
 	message.ns = vf_now_ns() - destination->last_byte_ns;

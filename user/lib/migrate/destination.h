@@ -13,7 +13,7 @@ struct vf_destination {
 	struct vf_offer offer;
 	struct vf_writer writer;
 	struct vferry_ctx_walker *walker;
-	bool offered, accepted, final, released, confirmed, told;
+	bool offered, accepted, final, released, confirmed, loaded, asked, given_up;
 	bool end_due; /* END came; STAGED or LOADED follows when all is written */
 	uint32_t pass;
 	uint64_t pass_bytes, pass_begin_ns, last_byte_ns, release_ns;

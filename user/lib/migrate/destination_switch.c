@@ -215,9 +215,10 @@ void vf_destination_silence(struct vf_lane *lane)
 
 	if (lane->undoing)
 		vf_lane_doubt(lane, "the device did nothing for the whole timeout");
-	else if (lane->state == VFERRY_STATE_ACTIVE)
+	else if (lane->state == VFERRY_STATE_ACTIVE) {
+		vf_destination_of(lane)->given_up = true;
 		vf_destination_broken(lane);
-	else
+	} else
 		vf_lane_fail(lane, -ETIMEDOUT, "nothing has moved for %llu ms (--timeout)", ms);
 }
 
@@ -227,10 +228,14 @@ void vf_destination_broken(struct vf_lane *lane)
 	struct vf_move *move = lane->move;
 
 	/* GRANTED goes its way: the device's answer is the outcome. */
-	if (lane->state == VFERRY_STATE_GRANTED || destination->released)
+	if (lane->state == VFERRY_STATE_GRANTED ||
+	    (destination->released && lane->state != VFERRY_STATE_ACTIVE))
 		return;
 	if (lane->state == VFERRY_STATE_ACTIVE) {
 		if (destination->confirmed)
+			return;
+		/* The source asks when it has not heard; a while is given to it. */
+		if (move->listens && !destination->given_up)
 			return;
 		destination->confirmed = true;
 		snprintf(

@@ -111,8 +111,9 @@ struct vf_move {
 	char address[256]; /* of the owner, in its one spelling */
 	char peer_name[160];
 	struct vf_stream *stream;
-	bool mute;   /* nothing may be said: nobody listens (a recv from a file) */
-	bool broken; /* the stream has ended */
+	bool mute;    /* nothing may be said: nobody listens (a recv from a file) */
+	bool listens; /* a destination that can be asked after its connection is gone */
+	bool broken;  /* the stream has ended */
 	int broken_error;
 	int send_error; /* a frame did not go out: "broken" follows */
 	struct vferry_error broken_why;

@@ -99,6 +99,7 @@ static void settle(struct search *search, const char *path)
 			      : vf_settle_destination(&settling, &why);
 		told.after = settling.removed ? VFERRY_STATE_NONE : settling.journal.record.state;
 		told.settled = settling.removed;
+		told.outcome = settling.outcome;
 		snprintf(told.words, sizeof(told.words), "%s", settling.words);
 		vf_settle_close(&settling);
 	}

@@ -7,6 +7,7 @@
 #include "migrate/recv.h"
 
 #define LINGER_NS 2000000000ULL
+#define ASKED_NS  5000000000ULL
 
 static void say_to_all(struct vf_connection *connection, int code, const char *text)
 {
@@ -129,9 +130,37 @@ static void nobody_came(struct vf_op *op, int32_t res, uint32_t flags)
 	recv->refused_run = true;
 }
 
-static bool finished(const struct vf_recv *recv)
+/*
+ * The connection ended while a lane was loaded: its source may have released the VF without having been heard, and asks.
+ */
+static bool may_be_asked(struct vf_recv *recv)
 {
-	return recv->refused_run || (recv->source && recv->move.settled == recv->move.count);
+	struct vf_move *move = &recv->move;
+
+	if (!move->listens || !move->broken)
+		return false;
+	for (uint32_t i = 0; i < move->count; i++) {
+		const struct vf_destination *destination = vf_destination_of(move->lanes[i]);
+
+		if (destination->loaded && !destination->asked &&
+		    destination->lane.result->outcome == VFERRY_OUTCOME_DISCARDED)
+			return true;
+	}
+	return false;
+}
+
+static bool finished(struct vf_recv *recv)
+{
+	uint64_t now;
+
+	if (recv->refused_run)
+		return true;
+	if (!recv->source || recv->move.settled < recv->move.count)
+		return false;
+	now = vf_now_ns();
+	if (!recv->settled_ns)
+		recv->settled_ns = now;
+	return !may_be_asked(recv) || now - recv->settled_ns > ASKED_NS;
 }
 
 static void linger(struct vf_recv *recv)
@@ -211,6 +240,7 @@ int vferry_recv(const struct vferry_move_opts *given, struct vferry_move *result
 			io_uring_prep_poll_add(vf_ring_sqe(move->ring, &move->interrupt),
 					       opts.interrupt_fd, 1 /* POLLIN */);
 		}
+		move->listens = recv->listen_fd >= 0;
 		if (opts.listening)
 			opts.listening(opts.arg, opts.peer);
 		ret = serve(recv, err);

@@ -36,6 +36,7 @@ struct vf_recv {
 	uint32_t lanes_offered;
 	uint32_t lanes_expected;
 	struct vf_timer tidy;
+	uint64_t settled_ns;
 };
 
 /* recv_listen.c */

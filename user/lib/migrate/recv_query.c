@@ -105,5 +105,6 @@ void vf_recv_query(struct vf_connection *connection, const void *payload, uint32
 	/* Whoever asks has lost the connection: what is loaded here will not be released any more. */
 	if (lane->state == VFERRY_STATE_LOADING || lane->state == VFERRY_STATE_LOADED)
 		vf_lane_fail(lane, -ECONNABORTED, "the source asks what became of it: refused");
+	vf_destination_of(lane)->asked |= lane->state == VFERRY_STATE_REFUSED;
 	answer(connection, query.id, lane->state);
 }

@@ -105,6 +105,44 @@ static int run_lanes(struct vf_source_run *run, struct vf_link *link, struct vfe
 	return ret;
 }
 
+/* --- in doubt: ask at once, as vferry recover would later --- */
+
+static void recovered(void *arg, const struct vferry_recovered *told)
+{
+	struct vferry_vf_result *result = arg;
+
+	if (told->outcome != VFERRY_OUTCOME_MOVED && told->outcome != VFERRY_OUTCOME_TAKEN_BACK) {
+		snprintf(result->undone, sizeof(result->undone), "%.230s", told->words);
+		return;
+	}
+	result->outcome = told->outcome;
+	snprintf(result->undone, sizeof(result->undone),
+		 "the connection was lost, and asked again: %.190s", told->words);
+	if (told->outcome == VFERRY_OUTCOME_MOVED) {
+		result->error = 0;
+		result->state = VFERRY_STATE_GONE;
+	}
+}
+
+static void ask_again(const struct vferry_move_opts *opts, struct vferry_move *result)
+{
+	for (uint32_t i = 0; i < result->vf_count; i++) {
+		struct vferry_recover_opts how = {
+			.size = sizeof(how),
+			.id = result->vfs[i].id,
+			.peer = opts->peer,
+			.timeout_ns = opts->timeout_ns,
+			.interrupt_fd = -1,
+			.each = recovered,
+			.arg = &result->vfs[i],
+		};
+
+		if (result->vfs[i].outcome == VFERRY_OUTCOME_IN_DOUBT &&
+		    result->vfs[i].state == VFERRY_STATE_RELEASED)
+			vferry_recover(&how, NULL);
+	}
+}
+
 int vferry_send(const struct vferry_move_opts *given, struct vferry_move *result,
 		struct vferry_error *err)
 {
@@ -150,6 +188,10 @@ int vferry_send(const struct vferry_move_opts *given, struct vferry_move *result
 	vf_move_end(&run.move);
 	if (linked)
 		vf_link_close(&link, opts.timeout_ns);
+	if (ret == -EINPROGRESS && peer && vf_peer_listens(peer)) {
+		ask_again(&opts, result);
+		ret = vf_move_verdict(&run.move, err);
+	}
 	if (ret && ret != -EINPROGRESS && linked && link.one_way && peer)
 		vf_peer_discard(peer);
 	vf_peer_free(peer);

@@ -82,6 +82,8 @@ int vf_settle_back(struct vf_settling *settling, const char *why, struct vferry_
 	snprintf(words, sizeof(words), "%s: VF %u is %s again, as it was found", why, record->vf,
 		 vferry_mode_name(record->mode_found));
 	say(settling, words);
+	settling->outcome = record->role == VF_ROLE_SOURCE ? VFERRY_OUTCOME_TAKEN_BACK
+							   : VFERRY_OUTCOME_DISCARDED;
 	return vf_settle_remove(settling, err);
 }
 
@@ -117,6 +119,7 @@ static int gone(struct vf_settling *settling, const char *peer, struct vferry_er
 	if (ret)
 		return ret;
 	VF_FAULT_POINT("recover-gone");
+	settling->outcome = VFERRY_OUTCOME_MOVED;
 	/* So that the destination can delete its journal; ours goes last. */
 	ret = vf_ask(peer, record->id, VFERRY_STATE_GONE,
 		     settling->opts->timeout_ns ? settling->opts->timeout_ns : ASK_NS,
@@ -228,8 +231,10 @@ static int granted(struct vf_settling *settling, struct vferry_error *err)
 	if (mode != VFERRY_MODE_ACTIVE)
 		return refuse(settling, "the device had not become Active: refused", err);
 	ret = vf_journal_write(&settling->journal, VFERRY_STATE_ACTIVE, err);
-	if (!ret)
+	if (!ret) {
+		settling->outcome = VFERRY_OUTCOME_MOVED;
 		say(settling, "the device says that the VF is Active here");
+	}
 	return ret;
 }
 

@@ -17,6 +17,7 @@ struct vf_settling {
 	bool stale; /* another epoch or boot: this side's copy is gone */
 	struct vferry_error stale_why;
 	bool removed;
+	enum vferry_outcome outcome;
 	char words[480]; /* what was done, or is to be done */
 };
 
