@@ -226,7 +226,7 @@ demo-now: all
 check-fuzz: fuzz
 	@tests/run --build $(BUILD) --fuzz
 
-bench: all
+bench: all unit
 	@tools/bench/run --build $(BUILD)
 
 check-guest: all $(helper_bin)

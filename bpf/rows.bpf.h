@@ -9,7 +9,8 @@
 #include <bpf/bpf_tracing.h>
 #include "events.h"
 
-#define VFT_VFS 256
+#define VFT_VFS		 256
+#define VFT_EVENTS_BYTES (1 << 20)
 
 _Static_assert(!(VFT_HIST_SLOTS & (VFT_HIST_SLOTS - 1)), "slots are masked");
 
@@ -41,7 +42,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
+	__uint(max_entries, VFT_EVENTS_BYTES);
 } events SEC(".maps");
 
 struct {
@@ -137,7 +138,11 @@ static __always_inline void emit(const struct vft_event *event)
 	}
 	*copy = *event;
 	bpf_get_current_comm(copy->comm, sizeof(copy->comm));
-	bpf_ringbuf_submit(copy, 0);
+	/* User space looks every few milliseconds by itself; it is woken only when much has come together. */
+	bpf_ringbuf_submit(copy,
+			   bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > VFT_EVENTS_BYTES / 4
+				   ? BPF_RB_FORCE_WAKEUP
+				   : BPF_RB_NO_WAKEUP);
 }
 
 /* A command is over. event->begin_ns..end_ns is its latency; issue and wake split it when both are known. */

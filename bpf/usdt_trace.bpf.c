@@ -17,6 +17,22 @@
 		(into) = (__typeof__(into))value_;   \
 	} while (0)
 
+/* struct vferry_probe_command of include/vferry/probes.h, which cannot be included here. */
+struct command {
+	__u64 owner;
+	__u64 member;
+	__u64 submit_ns;
+	__u64 issue_ns;
+	__u64 wake_ns;
+	__u64 done_ns;
+	__u32 what;
+	__u32 answer;
+	__s32 error;
+	__u32 bytes;
+	__u32 retries;
+	__u32 reserved;
+};
+
 const volatile bool want_rings = false;
 
 static __always_inline void watch_ring(__u32 tgid)
@@ -35,20 +51,27 @@ int admin_complete(struct pt_regs *ctx)
 		.source = VFT_ENGINE,
 		.tgid = bpf_get_current_pid_tgid() >> 32,
 	};
+	struct command command;
+	const void *record;
 
 	if (!tgid_wanted(event.tgid))
 		return 0;
-	ARG(0, event.owner);
-	ARG(1, event.what);
-	ARG(2, event.member);
-	ARG(3, event.answer);
-	ARG(4, event.error);
-	ARG(5, event.begin_ns);
-	ARG(6, event.issue_ns);
-	ARG(7, event.wake_ns);
-	ARG(8, event.end_ns);
-	ARG(9, event.bytes);
-	ARG(10, event.retries);
+	ARG(11, record);
+	if (bpf_probe_read_user(&command, sizeof(command), record)) {
+		count_lost(VFT_LOST_ARGS);
+		return 0;
+	}
+	event.owner = command.owner;
+	event.what = command.what;
+	event.member = command.member;
+	event.answer = command.answer;
+	event.error = command.error;
+	event.begin_ns = command.submit_ns;
+	event.issue_ns = command.issue_ns;
+	event.wake_ns = command.wake_ns;
+	event.end_ns = command.done_ns;
+	event.bytes = command.bytes;
+	event.retries = command.retries;
 	watch_ring(event.tgid);
 	account(&event);
 	return 0;
@@ -128,11 +151,14 @@ int phase(struct pt_regs *ctx)
 	return 0;
 }
 
-/* Tells user space to look for new program files at once. */
+/* Tells user space to look at a program that starts. */
 SEC("raw_tp/sched_process_exec")
 int exec(void *ctx)
 {
-	struct vft_event event = { .kind = VFT_EVENT_EXEC };
+	struct vft_event event = {
+		.kind = VFT_EVENT_EXEC,
+		.tgid = bpf_get_current_pid_tgid() >> 32,
+	};
 
 	if (!only_tgid)
 		emit(&event);

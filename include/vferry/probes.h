@@ -15,6 +15,7 @@
  *	9 u64 done	reaped
  *	10 u32 bytes	context_len of READ, data bytes of WRITE, else result bytes
  *	11 u32 retries	EAGAIN answers before this one
+ *	12 ptr record	all of the above once more, as struct vferry_probe_command: one read instead of eleven
  * admin_submit		a command was given to the device
  *	1 u64 owner, 2 u32 what, 3 u64 member, 4 u32 bytes of data, 5 u64 submit, 6 u64 issue
  * mode			the device said OK to a DEV_MODE_SET
@@ -64,11 +65,27 @@ VFERRY_PROBES(X)
 		if (VFERRY_PROBE_ON(name))                      \
 			STAP_PROBE6(vferry, name, __VA_ARGS__); \
 	} while (0)
-#define VFERRY_PROBE11(name, ...)                                \
+#define VFERRY_PROBE12(name, ...)                                \
 	do {                                                     \
 		if (VFERRY_PROBE_ON(name))                       \
-			STAP_PROBE11(vferry, name, __VA_ARGS__); \
+			STAP_PROBE12(vferry, name, __VA_ARGS__); \
 	} while (0)
+
+/** struct vferry_probe_command - admin_complete's arguments in memory; grows at the end only */
+struct vferry_probe_command {
+	uint64_t owner;
+	uint64_t member;
+	uint64_t submit_ns;
+	uint64_t issue_ns;
+	uint64_t wake_ns;
+	uint64_t done_ns;
+	uint32_t what;
+	uint32_t answer;
+	int32_t error;
+	uint32_t bytes;
+	uint32_t retries;
+	uint32_t reserved;
+};
 
 /* FNV-1a of an owner's address: what stands for it in events. */
 static inline uint64_t vferry_probe_hash(const char *address)

@@ -125,7 +125,7 @@ static const char *const about[] = {
 	"Lines of source 'engine' are what libvferry saw, those of 'device' what a software owner device says of itself, those of 'kernel' the "
 	"kernel's own admin queue. Which probes work on this kernel stands in the first lines; what was lost stands in every table.",
 	"Programs are found by the files that they have mapped, so that a binary without debug information, one replaced on disk or one in another "
-	"mount namespace is traced as well. New ones are looked for four times a second: the first commands of a program file never seen before can "
+	"mount namespace is traced as well. New ones are looked for when a program starts and once a second: the first commands of a program file never seen before can "
 	"be missed, those of a known one are not.",
 	NULL,
 };
@@ -143,7 +143,7 @@ static const char *const overhead[] = {
 	"--events writes a line for each command, which costs more than all the rest together; what the reader cannot keep up with is lost and counted. "
 	"--ring puts a program on io_uring's tracepoints, which every process on the machine passes: some hundred nanoseconds for each operation of a traced "
 	"process, some tens for the others.",
-	"Starting and stopping a program on the machine wakes the tracer once. Looking for new files that carry probes reads /proc four times a second, about a "
+	"Each program that starts on the machine wakes the tracer, for some ten microseconds. Looking for new files that carry probes reads /proc once a second, about a "
 	"millisecond of processor time for each hundred processes.",
 	NULL,
 };

@@ -256,7 +256,9 @@ int vft_tracer_open(struct vft_tracer **out, const struct vft_filter *filter,
 	libbpf_set_print(quiet);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	tracer->filter = *filter;
-	vft_kernel_open(&tracer->kernel);
+	/* Type information takes some MiB: only for those who need it. */
+	if (filter->kernel || filter->ring)
+		vft_kernel_open(&tracer->kernel);
 	ret = load_usdt(tracer, err);
 	if (ret) {
 		vft_tracer_close(tracer);
@@ -310,6 +312,33 @@ static int attach_target(struct vft_tracer *tracer, struct vft_target *target, c
 	return (int)attached;
 }
 
+static int attach_found(struct vft_tracer *tracer)
+{
+	int attached = 0;
+
+	for (unsigned int i = 0; i < tracer->finder.count; i++) {
+		struct vft_target *target = &tracer->finder.targets[i];
+
+		if (!target->probes || target->failed)
+			continue;
+		if (!target->attached) {
+			int n = attach_target(tracer, target, tracer->usdt_rung->why,
+					      sizeof(tracer->usdt_rung->why));
+
+			target->attached = n > 0;
+			target->failed = n <= 0;
+		}
+		attached += target->attached;
+	}
+	return attached;
+}
+
+void vft_tracer_started(struct vft_tracer *tracer, pid_t pid)
+{
+	if (vft_find_program(&tracer->finder, pid) > 0)
+		attach_found(tracer);
+}
+
 /* What will probably run soon is attached to before it does, so that its first command is seen. */
 static void find_own_files(struct vft_tracer *tracer)
 {
@@ -334,7 +363,7 @@ static void find_own_files(struct vft_tracer *tracer)
 
 int vft_tracer_attach(struct vft_tracer *tracer, struct vferry_error *err)
 {
-	int found = vft_find(&tracer->finder, tracer->filter.pid), attached = 0;
+	int found = vft_find(&tracer->finder, tracer->filter.pid);
 
 	if (found == -ESRCH)
 		return vferry_fail(err, found, "there is no process %d", tracer->filter.pid);
@@ -350,21 +379,7 @@ int vft_tracer_attach(struct vft_tracer *tracer, struct vferry_error *err)
 	tracer->probed = tracer->probed || found;
 	if (!tracer->filter.pid && tracer->finder.scan == 1)
 		find_own_files(tracer);
-	for (unsigned int i = 0; i < tracer->finder.count; i++) {
-		struct vft_target *target = &tracer->finder.targets[i];
-
-		if (!target->probes || target->failed)
-			continue;
-		if (!target->attached) {
-			int n = attach_target(tracer, target, tracer->usdt_rung->why,
-					      sizeof(tracer->usdt_rung->why));
-
-			target->attached = n > 0;
-			target->failed = n <= 0;
-		}
-		attached += target->attached;
-	}
-	return attached;
+	return attach_found(tracer);
 }
 
 void vft_tracer_close(struct vft_tracer *tracer)

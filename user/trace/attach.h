@@ -49,6 +49,8 @@ int vft_tracer_open(struct vft_tracer **tracer, const struct vft_filter *filter,
 		    struct vferry_error *err);
 /** vft_tracer_attach() - attach to what runs now and was not attached; number of files attached in all, or -errno (only for a --pid). */
 int vft_tracer_attach(struct vft_tracer *tracer, struct vferry_error *err);
+/** vft_tracer_started() - a program was started: attach to its file when it is one of ours. */
+void vft_tracer_started(struct vft_tracer *tracer, pid_t pid);
 void vft_tracer_close(struct vft_tracer *tracer);
 
 const struct vft_rung *vft_tracer_rungs(const struct vft_tracer *tracer, unsigned int *count);

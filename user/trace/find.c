@@ -111,13 +111,13 @@ int vft_find_file(struct vft_finder *finder, const char *path)
 }
 
 /* Libraries: only files whose name says libvferry, since reading every mapped file's sections would be a cost. */
-static int scan_maps(struct vft_finder *finder, const char *pid)
+static int scan_maps(struct vft_finder *finder, pid_t pid)
 {
 	char path[64], line[1024];
 	int found = 0;
 	FILE *maps;
 
-	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
 	maps = fopen(path, "re");
 	if (!maps)
 		return -errno;
@@ -129,7 +129,7 @@ static int scan_maps(struct vft_finder *finder, const char *pid)
 		    sscanf(line, "%llx-%llx", &begin, &end) != 2)
 			continue;
 		file[strcspn(file, "\n")] = 0;
-		snprintf(path, sizeof(path), "/proc/%s/map_files/%llx-%llx", pid, begin, end);
+		snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", pid, begin, end);
 		if (add(finder, path, file) > 0)
 			found++;
 	}
@@ -137,34 +137,38 @@ static int scan_maps(struct vft_finder *finder, const char *pid)
 	return found;
 }
 
-static int scan_process(struct vft_finder *finder, const char *pid)
+int vft_find_program(struct vft_finder *finder, pid_t pid)
 {
 	char path[64], name[256];
 	ssize_t length;
-	int found, maps;
 
-	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
 	length = readlink(path, name, sizeof(name) - 1);
 	if (length < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
 	name[length] = 0;
-	found = add(finder, path, name);
+	return add(finder, path, name) > 0;
+}
+
+static int scan_process(struct vft_finder *finder, pid_t pid)
+{
+	int found = vft_find_program(finder, pid), maps;
+
+	if (found < 0)
+		return found;
 	maps = scan_maps(finder, pid);
-	return (found > 0) + (maps > 0 ? maps : 0);
+	return found + (maps > 0 ? maps : 0);
 }
 
 int vft_find(struct vft_finder *finder, pid_t pid)
 {
 	struct dirent *entry;
-	char text[16];
 	int found = 0;
 	DIR *proc;
 
 	finder->scan++;
-	if (pid) {
-		snprintf(text, sizeof(text), "%d", pid);
-		return scan_process(finder, text);
-	}
+	if (pid)
+		return scan_process(finder, pid);
 	proc = opendir("/proc");
 	if (!proc)
 		return -errno;
@@ -173,7 +177,7 @@ int vft_find(struct vft_finder *finder, pid_t pid)
 
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
-		n = scan_process(finder, entry->d_name);
+		n = scan_process(finder, (pid_t)atoi(entry->d_name));
 		if (n > 0)
 			found += n;
 	}

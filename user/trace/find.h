@@ -40,6 +40,9 @@ bool vft_has_probes(const char *path);
  */
 int vft_find(struct vft_finder *finder, pid_t pid);
 
+/** vft_find_program() - look at the program file of one process. */
+int vft_find_program(struct vft_finder *finder, pid_t pid);
+
 /** vft_find_file() - add a file that need not be running yet. */
 int vft_find_file(struct vft_finder *finder, const char *path);
 

@@ -14,7 +14,10 @@
  * A program that starts is looked at on the spot; one that maps the library later is found by this. Those of a file already seen
  * are caught from their first command.
  */
-#define SCAN_NS 250000000ULL
+#define SCAN_NS 1000000000ULL
+
+/* Events lie in the ring buffer for at most so long. */
+#define LOOK_NS 50000000ULL
 
 struct session {
 	const struct vft_trace_opts *opts;
@@ -45,7 +48,7 @@ static int on_event(void *arg, void *data, size_t size)
 	if (size < sizeof(*event))
 		return 0;
 	if (event->kind == VFT_EVENT_EXEC) {
-		session->scan_now = true;
+		vft_tracer_started(session->tracer, (pid_t)event->tgid);
 		return 0;
 	}
 	when = event->end_ns + (uint64_t)session->to_real_ns;
@@ -163,6 +166,8 @@ static int loop(struct session *session, int signals, struct vferry_error *err)
 		struct timespec wait = { 0 };
 		int ret;
 
+		if (until > now + LOOK_NS)
+			until = now + LOOK_NS;
 		if (until > now) {
 			wait.tv_sec = (time_t)((until - now) / 1000000000ULL);
 			wait.tv_nsec = (long)((until - now) % 1000000000ULL);
@@ -178,10 +183,9 @@ static int loop(struct session *session, int signals, struct vferry_error *err)
 		if (opts->filter.commands)
 			fflush(opts->out);
 		now = clock_ns(CLOCK_MONOTONIC);
-		if (now >= scan || session->scan_now) {
+		if (now >= scan) {
 			struct vferry_error gone;
 
-			session->scan_now = false;
 			ret = vft_tracer_attach(session->tracer, &gone);
 			if (ret == -ESRCH) /* the one process that was asked for has ended */
 				return 0;

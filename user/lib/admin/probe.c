@@ -39,14 +39,31 @@ static void mode_known(struct vf_admin *admin, const struct vferry_cmd *cmd)
 	*seen = (uint8_t)(now + 1);
 }
 
+static void complete(const struct vf_admin *admin, const struct vferry_cmd *cmd)
+{
+	const struct vferry_probe_command record = {
+		.owner = admin->owner_hash,
+		.member = cmd->member,
+		.submit_ns = cmd->submit_ns,
+		.issue_ns = cmd->issue_ns,
+		.wake_ns = cmd->wake_ns,
+		.done_ns = cmd->done_ns,
+		.what = (uint32_t)cmd->opcode | (uint32_t)cmd->group_type << 16,
+		.answer = (uint32_t)cmd->status | (uint32_t)cmd->qualifier << 16,
+		.error = cmd->error,
+		.bytes = bytes_of(cmd),
+		.retries = cmd->retries,
+	};
+
+	VFERRY_PROBE12(admin_complete, record.owner, record.what, record.member, record.answer,
+		       record.error, record.submit_ns, record.issue_ns, record.wake_ns,
+		       record.done_ns, record.bytes, record.retries, &record);
+}
+
 void vf_admin_probe_end(struct vf_admin *admin, const struct vferry_cmd *cmd)
 {
 	if (VFERRY_PROBE_ON(admin_complete))
-		VFERRY_PROBE11(admin_complete, admin->owner_hash,
-			       (uint32_t)cmd->opcode | (uint32_t)cmd->group_type << 16, cmd->member,
-			       (uint32_t)cmd->status | (uint32_t)cmd->qualifier << 16,
-			       (int32_t)cmd->error, cmd->submit_ns, cmd->issue_ns, cmd->wake_ns,
-			       cmd->done_ns, bytes_of(cmd), cmd->retries);
+		complete(admin, cmd);
 	if (!cmd->error && !cmd->status &&
 	    (cmd->opcode == VFERRY_CMD_DEV_MODE_SET || cmd->opcode == VFERRY_CMD_DEV_MODE_GET))
 		mode_known(admin, cmd);
