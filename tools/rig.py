@@ -56,9 +56,13 @@ def until(condition, what, limit=LIMIT):
     return value
 
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def end_with_parent():
     """For a child: SIGTERM when whoever started it dies, however it dies."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 class Scratch:
@@ -87,8 +91,13 @@ class Scratch:
         options.setdefault("env", self.env)
         options.setdefault("stdin", subprocess.DEVNULL)
         options.setdefault("preexec_fn", end_with_parent)
-        process = subprocess.Popen([str(word) for word in command], text=True, errors="replace", **options)
-        self.processes.append(process)
+        # A signal that ends this program must not come between a child's start and its place in the list.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        try:
+            process = subprocess.Popen([str(word) for word in command], text=True, errors="replace", **options)
+            self.processes.append(process)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return process
 
     def keeper(self, owner, vfs):
