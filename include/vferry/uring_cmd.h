@@ -22,9 +22,9 @@
 /* What fits into cmd[] of an SQE128. */
 #define VFERRY_URING_CMD_BYTES 80
 
-#define VFERRY_URING_INLINE   16	   /* bytes of data in the command itself */
-#define VFERRY_URING_RUNS     16	   /* runs of data, and as many of result, in one command */
-#define VFERRY_URING_NONE     0xffffffffU /* no buffer */
+#define VFERRY_URING_INLINE 16		/* bytes of data in the command itself */
+#define VFERRY_URING_RUNS   16		/* runs of data, and as many of result, in one command */
+#define VFERRY_URING_NONE   0xffffffffU /* no buffer */
 
 /**
  * struct vferry_uring_run - a run of registered memory
@@ -39,7 +39,7 @@ struct vferry_uring_run {
 };
 
 /* @data_offset is the address of @data_length struct vferry_uring_run, read once; @data_buffer is VFERRY_URING_NONE */
-#define VFERRY_URING_DATA_RUNS	 0x1U
+#define VFERRY_URING_DATA_RUNS 0x1U
 /* likewise for the result */
 #define VFERRY_URING_RESULT_RUNS 0x2U
 

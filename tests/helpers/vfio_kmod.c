@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * vfio_kmod NODE [VF]: the kernel module's SQEs by hand, the good ones and the bad ones, as TAP lines. Run in a guest.
+ * vfio_kmod NODE fuzz SEED COUNT: random SQEs. vfio_kmod NODE hold: claims VF 1, has a command under way, waits.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <vferry/admin.h>
+#include <vferry/uring_cmd.h>
+
+#define BUFFER_BYTES (1U << 20)
+
+struct answer {
+	int32_t res;
+	uint64_t word;
+};
+
+static struct io_uring ring;
+static int fd;
+static unsigned int failed;
+
+static void ok(const char *what, int is)
+{
+	printf("%sok - %s\n", is ? "" : "not ", what);
+	failed += !is;
+}
+
+static struct io_uring_sqe *prepare(unsigned int op, const void *payload, size_t bytes)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+
+	if (!sqe) {
+		io_uring_submit(&ring);
+		sqe = io_uring_get_sqe(&ring);
+	}
+	if (!sqe)
+		abort();
+	memset((void *)sqe, 0, 2 * sizeof(*sqe));
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = fd;
+	sqe->off = op; /* cmd_op, and zeros */
+	memcpy((char *)sqe + 48, payload, bytes);
+	return sqe;
+}
+
+static struct answer reap(void)
+{
+	struct io_uring_cqe *cqe;
+	struct answer answer = { .res = -ETIME };
+	struct __kernel_timespec limit = { .tv_sec = 30 };
+
+	if (!io_uring_wait_cqe_timeout(&ring, &cqe, &limit)) {
+		answer = (struct answer){ cqe->res, cqe->big_cqe[0] };
+		io_uring_cqe_seen(&ring, cqe);
+	}
+	return answer;
+}
+
+static struct answer run(unsigned int op, const void *payload, size_t bytes)
+{
+	prepare(op, payload, bytes);
+	io_uring_submit(&ring);
+	return reap();
+}
+
+static struct vferry_uring_admin admin(uint16_t opcode, uint64_t member)
+{
+	return (struct vferry_uring_admin){ .opcode = opcode,
+					    .group_type = 1,
+					    .member = member,
+					    .data_buffer = VFERRY_URING_NONE,
+					    .result_buffer = VFERRY_URING_NONE };
+}
+
+static int set_up(const char *node)
+{
+	struct io_uring_params params = { .flags = IORING_SETUP_SQE128 | IORING_SETUP_CQE32 };
+	int ret;
+
+	fd = open(node, O_RDWR | O_CLOEXEC);
+	if (fd < 0) {
+		printf("Bail out! %s: %s\n", node, strerror(errno));
+		return -1;
+	}
+	ret = io_uring_queue_init_params(64, &ring, &params);
+	if (ret)
+		printf("Bail out! io_uring: %s\n", strerror(-ret));
+	return ret;
+}
+
+static void good(void *memory)
+{
+	struct vferry_uring_info info = { 0 };
+	struct vferry_uring_query query = { .address = (uintptr_t)&info, .length = sizeof(info) };
+	struct vferry_uring_register reg = { .address = (uintptr_t)memory, .length = BUFFER_BYTES };
+	struct vferry_uring_claim claim = { .first = 1, .count = 2 };
+	struct vferry_uring_admin cmd = admin(VFERRY_CMD_LIST_QUERY, 0);
+	struct answer answer;
+	uint64_t *list = memory;
+	int buffer;
+
+	answer = run(VFERRY_URING_QUERY, &query, sizeof(query));
+	ok("query", answer.res == sizeof(info) && info.version == VFERRY_URING_VERSION);
+	printf("# flags %x queues %u depth %u vfs %u of %u list %llx used %llx features %llx\n",
+	       info.flags, info.queues, info.depth, info.num_vfs, info.total_vfs,
+	       (unsigned long long)info.list, (unsigned long long)info.list_used,
+	       (unsigned long long)info.features);
+	buffer = run(VFERRY_URING_REGISTER, &reg, sizeof(reg)).res;
+	ok("register", buffer >= 0);
+	cmd.result_buffer = (uint32_t)buffer;
+	cmd.result_length = 64;
+	answer = run(VFERRY_URING_ADMIN, &cmd, sizeof(cmd));
+	ok("list_query: the device wrote into our buffer",
+	   answer.res >= 16 && !(answer.word & 0xffffffff) && *list == info.list && *list);
+	cmd = admin(VFERRY_CMD_DEV_MODE_GET, 1);
+	cmd.result_buffer = (uint32_t)buffer;
+	cmd.result_length = 8;
+	ok("a VF that is not claimed: EACCES",
+	   run(VFERRY_URING_ADMIN, &cmd, sizeof(cmd)).res == -EACCES);
+	ok("claim", run(VFERRY_URING_CLAIM, &claim, sizeof(claim)).res == 0);
+	ok("claimed twice: EBUSY", run(VFERRY_URING_CLAIM, &claim, sizeof(claim)).res == -EBUSY);
+	answer = run(VFERRY_URING_ADMIN, &cmd, sizeof(cmd));
+	ok("mode_get", answer.res >= 9 && !(answer.word & 0xffffffff));
+	for (int i = 0; i < 32; i++)
+		prepare(VFERRY_URING_ADMIN, &cmd, sizeof(cmd));
+	io_uring_submit(&ring);
+	for (int i = 0; i < 32; i++)
+		failed += reap().res < 9;
+	ok("32 in flight", !failed);
+	cmd.data_buffer = cmd.result_buffer;
+	cmd.data_length = 7;
+	ok("data of 7 bytes: EINVAL", run(VFERRY_URING_ADMIN, &cmd, sizeof(cmd)).res == -EINVAL);
+	cmd = admin(VFERRY_CMD_DEV_MODE_GET, 1);
+	cmd.result_buffer = (uint32_t)buffer;
+	cmd.result_offset = BUFFER_BYTES - 4;
+	cmd.result_length = 8;
+	ok("beyond the buffer: EINVAL", run(VFERRY_URING_ADMIN, &cmd, sizeof(cmd)).res == -EINVAL);
+	cmd.result_offset = 0;
+	cmd.result_buffer = 63;
+	ok("no such buffer: ENOENT", run(VFERRY_URING_ADMIN, &cmd, sizeof(cmd)).res == -ENOENT);
+	cmd = admin(0x30, 1);
+	ok("an opcode that is not in use: EOPNOTSUPP",
+	   run(VFERRY_URING_ADMIN, &cmd, sizeof(cmd)).res == -EOPNOTSUPP);
+	cmd = admin(VFERRY_CMD_LIST_QUERY, 0);
+	cmd.reserved2 = 1;
+	ok("reserved bits: EINVAL", run(VFERRY_URING_ADMIN, &cmd, sizeof(cmd)).res == -EINVAL);
+	ok("no such command: EOPNOTSUPP", run(0x12345, &cmd, sizeof(cmd)).res == -EOPNOTSUPP);
+	ok("release", run(VFERRY_URING_RELEASE, &claim, sizeof(claim)).res == 0);
+	ok("unregister", run(VFERRY_URING_UNREGISTER,
+			     &(struct vferry_uring_unregister){ .buffer = (uint32_t)buffer },
+			     sizeof(struct vferry_uring_unregister))
+					 .res == 0);
+	reg.address += 8;
+	ok("not at a page: EINVAL", run(VFERRY_URING_REGISTER, &reg, sizeof(reg)).res == -EINVAL);
+	reg.address = 0x10000;
+	ok("nothing there: EFAULT", run(VFERRY_URING_REGISTER, &reg, sizeof(reg)).res == -EFAULT);
+}
+
+static void fuzz(unsigned int seed, unsigned long count, void *memory)
+{
+	static const unsigned int ops[] = { VFERRY_URING_ADMIN,	     VFERRY_URING_REGISTER,
+					    VFERRY_URING_UNREGISTER, VFERRY_URING_CLAIM,
+					    VFERRY_URING_RELEASE,    VFERRY_URING_QUERY };
+	struct vferry_uring_claim claim = { .first = 1, .count = 2 };
+	struct vferry_uring_register reg = { .address = (uintptr_t)memory, .length = BUFFER_BYTES };
+	unsigned long answers[3] = { 0 };
+
+	srandom(seed);
+	run(VFERRY_URING_CLAIM, &claim, sizeof(claim));
+	run(VFERRY_URING_REGISTER, &reg, sizeof(reg));
+	for (unsigned long i = 0; i < count; i++) {
+		unsigned int batch = 1 + (unsigned int)random() % 8;
+
+		for (unsigned int n = 0; n < batch; n++) {
+			unsigned int kind = (unsigned int)random() % 10;
+			unsigned int op = ops[kind < 6 ? kind : 0];
+			union {
+				unsigned char bytes[80];
+				struct vferry_uring_admin admin;
+				struct vferry_uring_register reg;
+			} payload = { 0 };
+
+			if (op == VFERRY_URING_ADMIN) {
+				payload.admin =
+					admin((uint16_t)(random() % 15), (uint64_t)(random() % 4));
+				payload.admin.result_buffer =
+					random() % 8 ? (uint32_t)(random() % 3) : VFERRY_URING_NONE;
+				payload.admin.result_length = (uint32_t)(8 * (random() % 600));
+				payload.admin.result_offset = (uint64_t)(random() % BUFFER_BYTES);
+				payload.admin.inline_length = (uint16_t)(8 * (random() % 3));
+				payload.admin.timeout_ms = (uint32_t)(random() % 4 ? 2000 : 1);
+				payload.admin.inline_data[0] = (uint8_t)(random() % 3);
+			} else if (op == VFERRY_URING_REGISTER) {
+				payload.reg.address = (uintptr_t)memory +
+						      4096UL * ((unsigned long)random() % 300);
+				payload.reg.length = 4096UL * ((unsigned long)random() % 64);
+			} else if (op == VFERRY_URING_QUERY) {
+				uint64_t at = (uintptr_t)memory;
+
+				memcpy(payload.bytes, &at, 8);
+				payload.bytes[8] = (unsigned char)random();
+			} else {
+				payload.bytes[0] = (unsigned char)(random() % 5);
+				payload.bytes[4] = (unsigned char)(random() % 3);
+			}
+			/* Some bits of noise in one of two. */
+			if (random() % 2)
+				payload.bytes[(unsigned int)random() % 80] ^=
+					(unsigned char)(1 << random() % 8);
+			prepare(op, payload.bytes, 80);
+		}
+		io_uring_submit(&ring);
+		for (unsigned int n = 0; n < batch; n++) {
+			struct answer answer = reap();
+
+			answers[answer.res >= 0 ? 0 : answer.res == -ETIME ? 2 : 1]++;
+		}
+	}
+	printf("# answered %lu, refused %lu, lost %lu\n", answers[0], answers[1], answers[2]);
+	ok("every random SQE has its CQE", !answers[2]);
+}
+
+static void hold(void *memory)
+{
+	struct vferry_uring_claim claim = { .first = 1, .count = 1 };
+	struct vferry_uring_register reg = { .address = (uintptr_t)memory, .length = BUFFER_BYTES };
+	struct vferry_uring_admin cmd = admin(VFERRY_CMD_DEV_CTX_READ, 1);
+
+	run(VFERRY_URING_CLAIM, &claim, sizeof(claim));
+	cmd.result_buffer = (uint32_t)run(VFERRY_URING_REGISTER, &reg, sizeof(reg)).res;
+	cmd.result_length = 65536;
+	printf("holding\n");
+	fflush(stdout);
+	for (;;) {
+		for (int i = 0; i < 16; i++)
+			prepare(VFERRY_URING_ADMIN, &cmd, sizeof(cmd));
+		io_uring_submit(&ring);
+		for (int i = 0; i < 16; i++)
+			reap();
+	}
+}
+
+int main(int argc, char **argv)
+{
+	void *memory =
+		mmap(NULL, BUFFER_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (argc < 2 || memory == MAP_FAILED || set_up(argv[1]))
+		return 1;
+	if (argc > 4 && !strcmp(argv[2], "fuzz"))
+		fuzz((unsigned int)atoi(argv[3]), strtoul(argv[4], NULL, 0), memory);
+	else if (argc > 2 && !strcmp(argv[2], "hold"))
+		hold(memory);
+	else
+		good(memory);
+	return failed != 0;
+}
