@@ -20,7 +20,7 @@ void vf_move_defaults(struct vferry_move_opts *opts, const struct vferry_move_op
 		opts->timeout_ns = 30000000000ULL;
 	if (!opts->hook_timeout_ns)
 		opts->hook_timeout_ns = 30000000000ULL;
-	opts->slot_bytes &= ~7u;
+	opts->slot_bytes = (opts->slot_bytes + 4095) & ~4095u;
 	if (opts->hook && !*opts->hook)
 		opts->hook = NULL;
 }

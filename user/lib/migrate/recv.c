@@ -48,7 +48,7 @@ static int begin_run(struct vf_connection *connection, const struct vf_offer *of
 	struct vf_recv *recv = connection->recv;
 	struct vf_move *move = &recv->move;
 	const struct vferry_move_opts *opts = move->opts;
-	uint32_t slot_bytes = opts->slot_bytes;
+	uint32_t slot_bytes = opts->slot_bytes ? opts->slot_bytes : 256u << 10;
 	int ret;
 
 	if (offer->lanes != opts->vfs_count)
@@ -69,7 +69,7 @@ static int begin_run(struct vf_connection *connection, const struct vf_offer *of
 			"the stream is one side of a conversation, but nobody can be answered "
 			"here: it was not written to a file by vferry");
 	if (slot_bytes < offer->chunk_bytes)
-		slot_bytes = offer->chunk_bytes;
+		slot_bytes = (offer->chunk_bytes + 4095) & ~4095u;
 	/* Slots of the source's size, though the arena be small. */
 	ret = vf_move_open_owner(move, slot_bytes, sizeof(struct vf_destination),
 				 &vf_destination_side, err);
