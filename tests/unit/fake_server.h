@@ -59,6 +59,9 @@ struct server {
 	unsigned int maps, unmaps, resets, irqs_calls, fds_seen;
 	int irqs[64];
 	uint16_t doorbell;
+	/* the first memory that was mapped for DMA */
+	unsigned char *dma;
+	uint64_t dma_iova, dma_bytes;
 };
 
 static bool server_get(int fd, void *to, size_t bytes, int *fds, unsigned int *fds_count)
@@ -255,6 +258,12 @@ static void server_answer(struct server *server, uint16_t command, const unsigne
 		server->maps++;
 		server->map_iova = le64toh(map.address);
 		server->map_size = le64toh(map.size);
+		if (fds_count && !server->dma) {
+			server->dma = mmap(NULL, server->map_size, PROT_READ | PROT_WRITE,
+					   MAP_SHARED, fds[0], 0);
+			server->dma_iova = server->map_iova;
+			server->dma_bytes = server->map_size;
+		}
 		server->map_fd_size = fds_count ? (uint64_t)lseek(fds[0], 0, SEEK_END) : 0;
 		break;
 	case VFIO_USER_DMA_UNMAP:
@@ -378,6 +387,8 @@ static void server_stop(struct server *server)
 	close(server->listener);
 	unlink(server->path + 10);
 	rmdir(server->folder);
+	if (server->dma)
+		munmap(server->dma, server->dma_bytes);
 	for (unsigned int i = 0; i < 64; i++) {
 		if (server->irqs[i])
 			close(server->irqs[i]);

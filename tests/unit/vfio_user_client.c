@@ -401,7 +401,7 @@ static void wrong_answers_at_the_opening(void **state)
 		server.spoil_command = wrongs[i].command;
 		server.spoil = wrongs[i].spoil;
 		server_start(&server);
-		ret = open_bus(&server, &bus, wrongs[i].spoil == silent ? 700000000ULL : 0, &err);
+		ret = open_bus(&server, &bus, wrongs[i].spoil == silent ? 2000000000ULL : 0, &err);
 		if (ret != wrongs[i].error)
 			fail_msg("%s: %d, not %d: %s", wrongs[i].name, ret, wrongs[i].error,
 				 err.text);
@@ -480,7 +480,7 @@ static void a_late_answer_is_passed_over(void **state)
 	server.spoil_command = VFIO_USER_REGION_READ;
 	server.spoil = silent;
 	server_start(&server);
-	assert_int_equal(open_bus(&server, &bus, 700000000ULL, &err), 0);
+	assert_int_equal(open_bus(&server, &bus, 2000000000ULL, &err), 0);
 	assert_int_equal(vf_bus_read(bus, VFIO_USER_CONFIG, 0, &id, 4, &err), -ETIMEDOUT);
 	server.spoil_command = 0;
 	assert_int_equal(vf_bus_read(bus, VFIO_USER_CONFIG, 0, &id, 4, &err), 0);
