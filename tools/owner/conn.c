@@ -36,21 +36,45 @@ static void conn_put(struct conn *conn)
 	free(conn);
 }
 
-void conn_close(struct conn *conn)
+static void end(struct conn *conn)
 {
-	if (conn->dead)
-		return;
 	conn->dead = true;
 	vf_timer_stop(owner_of(conn)->ring, &conn->timer);
 	if (conn->claiming)
 		conn->waiting = conn->claiming = false;
-	/* The poll holds the socket: end it first, so that the client notices. */
-	shutdown(conn->fd, SHUT_RDWR);
 	vf_ring_cancel(owner_of(conn)->ring, &conn->poll);
 	close(conn->fd);
 	drop_fds(conn);
 	server_lost(conn->server, conn);
 	conn_put(conn);
+}
+
+void conn_close(struct conn *conn)
+{
+	if (conn->dead)
+		return;
+	/* The poll holds the socket: end it first, so that the client notices. */
+	shutdown(conn->fd, SHUT_RDWR);
+	end(conn);
+}
+
+bool conn_pause(struct conn *conn)
+{
+	if (conn->dead || conn->paused || conn->waiting || conn->have || conn->out_count)
+		return false;
+	conn->paused = true;
+	return true;
+}
+
+void conn_go_on(struct conn *conn)
+{
+	conn->paused = false;
+	conn_pump(conn);
+}
+
+void conn_give(struct conn *conn)
+{
+	end(conn);
 }
 
 bool conn_peer_gone(const struct conn *conn)
@@ -374,7 +398,7 @@ static int message_read(struct conn *conn)
 
 static void conn_pump(struct conn *conn)
 {
-	if (conn->dead || conn->waiting || !flush(conn))
+	if (conn->dead || conn->paused || conn->waiting || !flush(conn))
 		return;
 	for (unsigned int n = 0; n < TURN_MESSAGES; n++) {
 		int ret;

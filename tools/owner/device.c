@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "guard.h"
 #include "server.h"
+#include "take_over.h"
 
 #define RING_ENTRIES 512
 #define END_NS	     5000000000ULL /* for requests that are inside when the end comes */
@@ -44,6 +45,8 @@ static int listen_all(struct owner *owner, struct vferry_error *err)
 		snprintf(path, sizeof(path), i ? "%s/vf%u.sock" : "%s/pf%u.sock", dir, i);
 		ret = server_new(function_at(owner, i), path, err);
 	}
+	if (!ret && owner->opts.take_over)
+		ret = take_over_new(owner, err);
 	return ret;
 }
 
@@ -119,6 +122,7 @@ void device_free(struct owner *owner)
 		for (unsigned int i = 0; i <= owner->opts.vfs; i++)
 			if (function_at(owner, i)->io)
 				server_end(function_at(owner, i));
+		take_over_end(owner);
 		while (busy(owner) && vf_now_ns() < deadline)
 			vf_ring_turn(owner->ring, deadline);
 		if (owner->admin)
@@ -129,6 +133,8 @@ void device_free(struct owner *owner)
 	/* Callbacks of what is cancelled run in here and find their functions. */
 	vf_ring_free(owner->ring);
 	owner->ring = NULL;
+	if (owner->io)
+		take_over_free(owner);
 	for (unsigned int i = 0; owner->vfs && i <= owner->opts.vfs; i++) {
 		server_free(function_at(owner, i));
 		function_free(function_at(owner, i));

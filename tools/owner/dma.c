@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "guard.h"
 
 /* First range that ends beyond @iova. */
@@ -31,6 +32,8 @@ static void object_unmap(struct dma *dma, struct dma_object *object)
 	dma->object_count--;
 	guard_remove(object->guard);
 	munmap(object->base, object->size);
+	if (object->fd >= 0)
+		close(object->fd);
 	free(object);
 }
 
@@ -66,6 +69,7 @@ static int object_new(struct dma *dma, int fd, const struct stat *st, int prot,
 	}
 	/* A child of this process must not keep a guest's memory. */
 	madvise(base, size, MADV_DONTFORK);
+	object->fd = dma->keep_fds ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
 	object->dev = st->st_dev;
 	object->ino = st->st_ino;
 	object->prot = prot;

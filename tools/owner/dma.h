@@ -24,6 +24,7 @@ struct dma_object {
 	uint64_t size;
 	uint32_t ranges;
 	int guard; /* slot of the SIGBUS guard */
+	int fd;	   /* of one's own with keep_fds, else -1 */
 };
 
 struct dma_range {
@@ -42,6 +43,7 @@ struct dma {
 	unsigned int object_count;
 	struct dma_object *retired; /* without ranges; requests may still point into them */
 	uint64_t mapped;
+	bool keep_fds;	     /* so that another process can map the same */
 	uint64_t generation; /* changes with each map and unmap; never 0 after the first */
 };
 

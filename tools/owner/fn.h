@@ -206,11 +206,14 @@ struct fn_io {
 	struct server *server; /* NULL without a socket */
 };
 
+struct take_over;
+
 struct owner_io {
 	struct chain chain; /* scratch: one chain at a time is taken apart */
 	struct quiesce *quiesces;
-	unsigned int guard_hits; /* seen so far */
-	int dir;		 /* --socket-dir, locked; -1 without */
+	unsigned int guard_hits;     /* seen so far */
+	int dir;		     /* --socket-dir, locked; -1 without */
+	struct take_over *take_over; /* NULL without --take-over */
 };
 
 /** function_new() - PF (0) or VF @number of @owner; @disk is taken over. */

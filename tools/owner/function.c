@@ -235,6 +235,7 @@ int function_new(struct owner *owner, struct function *fn, uint16_t number, int 
 	if (!fn->queues || !fn->io || !fn->io->queues)
 		goto no_memory;
 	fn->io->disk = -1;
+	fn->io->dma.keep_fds = owner->opts.take_over;
 	fn->io->total_queues = total;
 	fn->io->admin_first = blk_queues;
 	fn->io->capacity = (uint64_t)st.st_size / 512;

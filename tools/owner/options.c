@@ -24,6 +24,7 @@ enum {
 	OPT_STICKY,
 	OPT_NO_IOEVENTFD,
 	OPT_NO_RING_RESET,
+	OPT_TAKE_OVER,
 	OPT_VERSION,
 };
 
@@ -46,6 +47,7 @@ static const struct option longs[] = {
 	{ "vf-enable-sticky", no_argument, NULL, OPT_STICKY },
 	{ "no-ioeventfd", no_argument, NULL, OPT_NO_IOEVENTFD },
 	{ "no-ring-reset", no_argument, NULL, OPT_NO_RING_RESET },
+	{ "take-over", no_argument, NULL, OPT_TAKE_OVER },
 	{ "output", required_argument, NULL, 'o' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -78,6 +80,7 @@ void options_help(FILE *out)
 	      "  --retain             keep the state when a connection closes\n"
 	      "  --no-ioeventfd       doorbells by message only\n"
 	      "  --no-ring-reset      do not offer VIRTIO_F_RING_RESET\n"
+	      "  --take-over          a client's connection may go to another vferry-owner\n"
 	      "  --fault SPEC         see below\n"
 	      "  -o, --output FORMAT  text or json\n"
 	      "  -v, --verbose        say what is refused, and why\n"
@@ -256,6 +259,9 @@ static int one(struct options *options, int option, const char *text, struct vfe
 		return 0;
 	case OPT_NO_RING_RESET:
 		o->no_ring_reset = true;
+		return 0;
+	case OPT_TAKE_OVER:
+		o->take_over = true;
 		return 0;
 	case 'o':
 		options->json = !strcmp(text, "json");

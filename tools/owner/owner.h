@@ -91,6 +91,7 @@ struct owner_opts {
 	bool read_clears;
 	bool no_ioeventfd;  /* doorbells by message only */
 	bool no_ring_reset; /* VIRTIO_F_RING_RESET is not offered */
+	bool take_over;	    /* connections may go to another owner process, and come from one */
 	bool verbose;
 };
 

@@ -138,6 +138,21 @@ int server_claim(struct server *server, struct conn *conn)
 	return 0;
 }
 
+int server_adopt(struct server *server, int fd, const struct version_caps *caps)
+{
+	struct conn *conn = conn_new(server, fd);
+
+	if (!conn)
+		return -ENOMEM;
+	vf_timer_stop(server->fn->owner->ring, &conn->timer);
+	conn->negotiated = true;
+	conn->caps = *caps;
+	conn->next = server->conns;
+	server->conns = conn;
+	server->client = conn;
+	return 0;
+}
+
 void server_lost(struct server *server, struct conn *conn)
 {
 	struct conn **link = &server->conns;

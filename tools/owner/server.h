@@ -75,7 +75,8 @@ struct conn {
 	bool waiting;  /* for quiet: the message in hand is handled then */
 	bool claiming; /* for the last client to be gone */
 	bool dead;
-	bool last; /* close when the answer has gone out */
+	bool last;   /* close when the answer has gone out */
+	bool paused; /* what comes waits in the socket */
 	struct version_caps caps;
 
 	union {
@@ -104,6 +105,12 @@ void conn_resume(struct conn *conn);
 /** conn_peer_gone() - has the client hung up, though that was not yet seen? */
 bool conn_peer_gone(const struct conn *conn);
 
+/** conn_pause() - read no further. False: a message is half read, in hand or half answered; ask again. */
+bool conn_pause(struct conn *conn);
+void conn_go_on(struct conn *conn);
+/** conn_give() - it is paused, and another process has its socket: forget it, and let the client not notice. */
+void conn_give(struct conn *conn);
+
 /* --- server.c: one socket --- */
 
 struct server {
@@ -126,6 +133,8 @@ void server_end(struct function *fn);
 void server_free(struct function *fn);
 /** server_claim() - @conn has said VERSION. 0; -EBUSY, -ENODEV; -EAGAIN: the last client's reset goes on, ask again. */
 int server_claim(struct server *server, struct conn *conn);
+/** server_adopt() - a client that another process has had; @fd is taken over. The function has no client. 0 or -ENOMEM. */
+int server_adopt(struct server *server, int fd, const struct version_caps *caps);
 /** server_lost() - @conn is closed. */
 void server_lost(struct server *server, struct conn *conn);
 /** server_drop_client() - the function vanished. NULL is none. */
