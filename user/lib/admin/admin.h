@@ -76,6 +76,13 @@ void vf_admin_close(struct vf_admin *admin);
 /** vf_admin_probe_end() - for the ways down: @cmd is over, its done() comes next. */
 void vf_admin_probe_end(struct vf_admin *admin, const struct vferry_cmd *cmd);
 
+/*
+ * vferry_cmd.order of a command whose bytes are the caller's, for conformance tests: @data is the whole device-readable part,
+ * header and all, @result the whole device-writable one, each of any length and cut anywhere, in the arena. Nothing is padded or
+ * read of the answer; used is the used length as the device gave it. EAGAIN is not looked for.
+ */
+#define VF_ORDER_RAW 0x80
+
 /** vf_answer_take() - what the device wrote (@header, @used bytes in all, @room of them at most), checked, into @cmd. 0, or -EPROTO with cmd->why. */
 int vf_answer_take(struct vferry_cmd *cmd, const struct vferry_admin_answer_hdr *header,
 		   uint32_t used, uint64_t room);

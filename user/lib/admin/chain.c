@@ -45,13 +45,15 @@ const char *vf_chain_check(const struct user_queue *queue, const struct vferry_c
 		return "more inline data than VFERRY_CMD_INLINE_DATA";
 	if (!cmd->result_count && cmd->result_room > VFERRY_CMD_INLINE_RESULT)
 		return "more result room than VFERRY_CMD_INLINE_RESULT";
-	if (cmd->order > VFERRY_ORDER_PIPELINED)
+	if (cmd->order > VFERRY_ORDER_PIPELINED && cmd->order != VF_ORDER_RAW)
 		return "no such order";
 	why = check_runs(queue->lease, cmd->data, cmd->data_count, &data);
 	if (!why)
 		why = check_runs(queue->lease, cmd->result, cmd->result_count, &result);
 	if (why)
 		return why;
+	if (cmd->order == VF_ORDER_RAW)
+		return cmd->data_count + cmd->result_count ? NULL : "a chain of nothing";
 	/* Padding after inline data would stand in the middle of the data. */
 	if (cmd->data_count && (cmd->inline_length + data) % VFERRY_ADMIN_ALIGN)
 		return "the data is no multiple of 8 bytes";
@@ -102,6 +104,10 @@ int vf_chain_add(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slot
 	struct vferry_sg out[1 + VFERRY_CMD_SG_MAX], in[1 + VFERRY_CMD_SG_MAX];
 	uint32_t data = inline_bytes(cmd);
 
+	if (cmd->order == VF_ORDER_RAW)
+		return vf_vq_add(&queue->vq, cmd->data, cmd->data_count, cmd->result,
+				 cmd->result_count, queue->lease->indirect ? &table : NULL,
+				 &queue->slots[slot]);
 	memcpy(memory, &header, HEADER);
 	memset(memory + HEADER, 0, VFERRY_CMD_INLINE_DATA);
 	memcpy(memory + HEADER, cmd->inline_data, cmd->inline_length);
@@ -123,6 +129,10 @@ int vf_chain_take(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slo
 	struct vferry_admin_answer_hdr header;
 	int ret;
 
+	if (cmd->order == VF_ORDER_RAW) {
+		cmd->used = used;
+		return 0;
+	}
 	for (unsigned int i = 0; i < cmd->result_count; i++)
 		room += cmd->result[i].length;
 	/* Once, out of the device's reach. */

@@ -266,7 +266,7 @@ static void submit(struct vf_admin *admin, struct vferry_cmd *cmd)
 		return;
 	}
 	vf_timer_set(admin->ring, &state->timer, state->deadline_ns);
-	if (cmd->order == VFERRY_ORDER_FREE) {
+	if (cmd->order == VFERRY_ORDER_FREE || cmd->order == VF_ORDER_RAW) {
 		vf_queue_send(queue, cmd);
 	} else if (vf_order_submit(queue, cmd)) {
 		vf_queue_finish(queue, cmd, -ENOMEM, "no memory");
