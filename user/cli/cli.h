@@ -112,6 +112,16 @@ struct cli_section {
 };
 
 /**
+ * struct cli_list - a section of a manual page that is made from a table of the program's
+ * @title: of the section
+ * @entry: number @n: its name and up to four sentences; false behind the last
+ */
+struct cli_list {
+	const char *title;
+	bool (*entry)(unsigned int n, const char **word, const char *words[4]);
+};
+
+/**
  * struct cli_command - one command of the table
  * @name: the word that names it
  * @group: heading in "vferry --help"; only for commands at the top, where NULL hides the command
@@ -124,6 +134,7 @@ struct cli_section {
  * @examples: ended by a NULL line
  * @exits: CLI_X()
  * @sections: further sections of the manual page, ended by a NULL title
+ * @list: a further section of the manual page, after @sections; NULL: none
  * @see: other commands at the top, ended by NULL: "admin"
  * @run: returns the exit status
  */
@@ -139,6 +150,7 @@ struct cli_command {
 	const struct cli_example *examples;
 	uint32_t exits;
 	const struct cli_section *sections;
+	const struct cli_list *list;
 	const char *const *see;
 	int (*run)(struct cli *cli);
 };

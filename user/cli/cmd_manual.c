@@ -229,12 +229,28 @@ static void examples(const struct cli_command *command, bool *heading)
 		examples(*sub, heading);
 }
 
+static void generated(const struct cli_list *list)
+{
+	const char *word, *words[4] = { NULL };
+
+	if (!list)
+		return;
+	printf(".Sh %s\n.Bl -tag -width Ds\n", list->title);
+	for (unsigned int n = 0; list->entry(n, &word, words); n++) {
+		printf(".It Cm %s\n", word);
+		for (unsigned int i = 0; i < 4 && words[i]; i++)
+			sentence(words[i]);
+	}
+	puts(".El");
+}
+
 static void sections(const struct cli_command *command)
 {
 	for (const struct cli_section *s = command->sections; s && s->title; s++) {
 		printf(".Sh %s\n", s->title);
 		paragraphs(s->paragraphs, true);
 	}
+	generated(command->list);
 	for (const struct cli_command *const *sub = command->subs; sub && *sub; sub++)
 		sections(*sub);
 }

@@ -7,6 +7,7 @@
 	X(recv)       \
 	X(recover)    \
 	X(admin)      \
+	X(conform)    \
 	X(ctx)        \
 	X(keep)       \
 	X(trace)      \
