@@ -27,7 +27,13 @@ static void small_messages_round_trip(void **state)
 	assert_int_equal(vf_id_new(message.id), 0);
 	vf_message_pack(body, &message);
 	assert_int_equal(vf_message_parse(&again, body, sizeof(body), &err), 0);
-	assert_memory_equal(&again, &message, sizeof(message));
+	/* Field by field: what lies between the fields is not the message's. */
+	assert_memory_equal(again.id, message.id, sizeof(message.id));
+	assert_int_equal(again.state, message.state);
+	assert_int_equal(again.flags, message.flags);
+	assert_int_equal(again.pass, message.pass);
+	assert_int_equal(again.bytes, message.bytes);
+	assert_int_equal(again.ns, message.ns);
 	for (size_t length = 0; length < sizeof(body); length++)
 		assert_int_equal(vf_message_parse(&again, body, length, &err), -EBADMSG);
 	body[16] = 99; /* a state that is none */

@@ -98,7 +98,8 @@ int vft_table_read(struct vft_table *table, int fd)
 		look_at_process(entry);
 	}
 	free(shares);
-	qsort(table->entries, table->count, sizeof(*table->entries), compare_entries);
+	if (table->count)
+		qsort(table->entries, table->count, sizeof(*table->entries), compare_entries);
 	return 0;
 }
 
