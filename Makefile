@@ -59,7 +59,7 @@ all_ldflags = -pthread $(san) $(LDFLAGS)
 
 # --- What is built of what ---------------------------------------------------------------------------
 lib_src := $(sort $(wildcard user/lib/*/*.c))
-cli_src := $(sort $(wildcard user/cli/*.c user/conform/*.c user/keep/*.c user/trace/*.c))
+cli_src := $(sort $(wildcard user/cli/*.c user/conform/*.c user/keep/*.c user/profile/*.c user/trace/*.c))
 bpf_src := $(sort $(wildcard bpf/*.bpf.c))
 owner_src := $(sort $(wildcard tools/owner/*.c))
 # All that the software owner shares with the engine: ring loop and context walker.
@@ -110,7 +110,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/.flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_cflags) -MMD -MP -c $< -o $@
 
-$(call obj,$(filter user/trace/%,$(cli_src))): | $(skeletons)
+$(call obj,$(filter user/trace/% user/profile/%,$(cli_src))): | $(skeletons)
 
 $(BUILD)/libvferry.a: $(lib_obj)
 	$(call msg,AR,$@)

@@ -19,6 +19,7 @@ extern "C" {
 
 #define VFERRY_PASSES_SHOWN \
 	32 /* passes kept one by one in a result; later ones are added to the last */
+#define VFERRY_PHASES_SHOWN 48 /* more than the largest enum vferry_phase */
 
 /* How a VF's part of a run ended. */
 enum vferry_outcome {
@@ -54,6 +55,12 @@ struct vferry_vf_result {
 		downtime_ns; /* source: Stop issued to ACTIVE received. destination: RELEASE to the device's OK */
 	uint64_t peer_ns;    /* source: what the destination measured */
 	uint64_t kept_bytes; /* kept because the device cannot give them again */
+	uint64_t phase_ns
+		[VFERRY_PHASES_SHOWN]; /* CLOCK_MONOTONIC at which each enum vferry_phase was last entered; 0: never */
+	/* source: the destination's clock minus ours, measured right before Stop; no exchanges: not known */
+	int64_t clock_offset_ns;
+	uint64_t clock_error_ns;
+	uint32_t clock_exchanges;
 };
 
 /** struct vferry_move - result of a run */
@@ -66,7 +73,10 @@ struct vferry_move {
 	uint64_t user_copied_bytes; /* context bytes that this process copied: 0 */
 	uint64_t zc_sends, zc_copied, plain_sends;
 	uint64_t commands, retries;
-	bool interrupted; /* the caller's interrupt_fd became readable */
+	bool interrupted;    /* the caller's interrupt_fd became readable */
+	char recording[512]; /* file that the flight recorder was written to; empty: none */
+	struct vferry_error
+		recording_why; /* why it could not be written; code 0: it was, or need not be */
 };
 
 void vferry_move_free(struct vferry_move *move);
@@ -106,6 +116,8 @@ struct vferry_progress {
  * @hook: command run at each gate, NULL: none
  * @hook_timeout_ns: 0: 30 s
  * @interrupt_fd: when it becomes readable the run is undone where that is allowed; -1: none
+ * @slow_ns: write the flight recorder out when a VF was down for longer; 0: only after a failure
+ * @record_dir: write it out into this folder in any case, and keep more events; NULL: only to the run folder's flight/
  * @progress: called now and then, at most ten times a second and VF, never between Stop and Active
  * @listening: recv: called once the peer may connect
  * @arg: for both
@@ -128,6 +140,8 @@ struct vferry_move_opts {
 	void (*progress)(void *arg, const struct vferry_progress *progress);
 	void (*listening)(void *arg, const char *peer);
 	void *arg;
+	uint64_t slow_ns;
+	const char *record_dir;
 };
 
 /**

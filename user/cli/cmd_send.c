@@ -95,6 +95,12 @@ static const struct cli_option options[] = {
 		.name = "wait",
 		.help = "wait for VFs and an admin queue that another engine has on loan",
 	},
+	{
+		.name = "slow",
+		.type = CLI_DURATION,
+		.help = "write the flight recorder out (vferry profile reads it) when a VF was down for longer; after a failure it "
+			"is always written",
+	},
 	CLI_END,
 };
 

@@ -107,8 +107,34 @@ int move_begin(struct move_cli *run, struct cli *cli)
 		.interrupt_fd = run->signal_fd,
 		.progress = show,
 		.arg = run,
+		.slow_ns = cli_number(cli, "slow", 0),
+		/* Set by vferry profile for what it runs. */
+		.record_dir = secure_getenv("VFERRY_PROFILE_DIR"),
 	};
 	return 0;
+}
+
+static void add_times(struct json_object *vf, const struct vferry_vf_result *result)
+{
+	struct json_object *phases = json_object_new_object();
+
+	for (unsigned int phase = 0; phase < VFERRY_PHASES_SHOWN; phase++) {
+		char key[48];
+
+		if (!result->phase_ns[phase])
+			continue;
+		snprintf(key, sizeof(key), "%s_at_ns", vferry_phase_name(phase));
+		cli_add_uint(phases, key, result->phase_ns[phase]);
+	}
+	cli_add(vf, "phases", phases);
+	if (result->clock_exchanges) {
+		struct json_object *clock = json_object_new_object();
+
+		cli_add(clock, "peer_offset_ns", json_object_new_int64(result->clock_offset_ns));
+		cli_add_uint(clock, "error_ns", result->clock_error_ns);
+		cli_add_uint(clock, "exchanges", result->clock_exchanges);
+		cli_add(vf, "clock", clock);
+	}
 }
 
 static struct json_object *one_vf(const struct vferry_vf_result *result)
@@ -144,6 +170,7 @@ static struct json_object *one_vf(const struct vferry_vf_result *result)
 	cli_add_uint(vf, "downtime_ns", result->downtime_ns);
 	cli_add_uint(vf, "peer_activate_ns", result->peer_ns);
 	cli_add_uint(vf, "kept_bytes", result->kept_bytes);
+	add_times(vf, result);
 	if (result->error) {
 		cli_add_string(vf, "error", result->why.text);
 		if (result->status) {
@@ -195,6 +222,8 @@ static struct json_object *document(const struct move_cli *run, const char *sche
 	cli_add_uint(doc, "plain_sends", move->plain_sends);
 	cli_add_uint(doc, "admin_commands", move->commands);
 	cli_add_uint(doc, "admin_retries", move->retries);
+	if (move->recording[0])
+		cli_add_string(doc, "recording", move->recording);
 	return doc;
 }
 
@@ -206,6 +235,11 @@ int move_end(struct move_cli *run, const char *schema, int ret, const struct vfe
 
 	if (run->shown)
 		fputs("\r\033[K", stderr);
+	if (run->move.recording_why.code)
+		cli_note(run->cli, "the flight recorder was not written: %s",
+			 run->move.recording_why.text);
+	else if (run->move.recording[0] && !run->opts.record_dir)
+		cli_note(run->cli, "what happened when: vferry profile %s", run->move.recording);
 	if (!ret) {
 		for (uint32_t i = 0; i < run->move.vf_count; i++)
 			if (run->move.vfs[i].undone[0])

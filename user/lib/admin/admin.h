@@ -35,6 +35,9 @@ struct vf_admin {
 	bool wants_turn; /* commands wait for the next vf_ring_turn() */
 	bool recalled;	 /* the keeper wants everything back soon */
 	struct vferry_admin_stats stats;
+	void (*ended)(void *arg,
+		      const struct vferry_cmd *cmd); /* told of each command's end; may be NULL */
+	void *ended_arg;
 	uint64_t owner_hash;	       /* what stands for the owner in probes */
 	uint8_t mode_seen[VF_MAX_VFS]; /* last mode known + 1, for probes; 0: not known */
 	unsigned char exec_answer[VFERRY_CMD_INLINE_RESULT];

@@ -62,6 +62,8 @@ static void complete(const struct vf_admin *admin, const struct vferry_cmd *cmd)
 
 void vf_admin_probe_end(struct vf_admin *admin, const struct vferry_cmd *cmd)
 {
+	if (admin->ended)
+		admin->ended(admin->ended_arg, cmd);
 	if (VFERRY_PROBE_ON(admin_complete))
 		complete(admin, cmd);
 	if (!cmd->error && !cmd->status &&

@@ -142,6 +142,7 @@ static void context(struct vf_destination *destination, const struct vf_frame *f
 	}
 	memcpy(&id, lane->id, sizeof(id));
 	VFERRY_PROBE6(chunk, id, (uint64_t)lane->vf, 1U, frame->length, now, vf_now_ns());
+	vf_recorder_span(&lane->recorder, VF_RECORD_CHUNK_IN, 0, now, vf_now_ns(), frame->length);
 	destination->pass_bytes += frame->length;
 	destination->last_byte_ns = now;
 	lane->move->bytes += frame->length;
@@ -323,7 +324,9 @@ void vf_destination_frame(struct vf_lane *lane, const struct vf_frame *frame, vo
 			     vf_frame_name(frame->type));
 		return;
 	}
-	if (frame->type == VF_FRAME_END)
+	if (frame->type == VF_FRAME_PING)
+		vf_clock_answer(lane, &message);
+	else if (frame->type == VF_FRAME_END)
 		end_of_pass(destination, &message);
 	else if (frame->type == VF_FRAME_RELEASE && destination->final &&
 		 (lane->state == VFERRY_STATE_LOADED || lane->move->mute))

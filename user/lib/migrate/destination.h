@@ -35,6 +35,9 @@ void *vf_destination_room(struct vf_lane *lane, const struct vf_frame *frame);
 void vf_destination_frame(struct vf_lane *lane, const struct vf_frame *frame, void *payload);
 void vf_destination_free(struct vf_lane *lane);
 
+/* clock.c */
+void vf_clock_answer(struct vf_lane *lane, const struct vf_message *ping);
+
 /* destination_switch.c: granted, active, refused; and the way back */
 void vf_destination_loaded(struct vf_destination *destination);
 void vf_destination_release(struct vf_destination *destination);

@@ -21,6 +21,7 @@ static void last_gate_over(struct vf_gate *gate, int error, const struct vferry_
 	struct vf_destination *destination = vf_destination_of(lane);
 
 	vf_move_progress(lane->move);
+	vf_lane_gated(lane);
 	if (error)
 		snprintf(lane->result->undone, sizeof(lane->result->undone), "%.150s", why->text);
 	if (destination->confirmed)
@@ -45,11 +46,17 @@ static void active(struct vf_lane *lane)
 	struct vf_destination *destination = vf_destination_of(lane);
 	struct vf_message message = { 0 };
 	struct vferry_error why;
+	uint64_t begin;
+	int ret;
 
 	lane->result->downtime_ns = lane->cmd.done_ns - destination->release_ns;
 	vf_lane_phase(lane, VFERRY_PHASE_DST_ACTIVE);
 	VF_FAULT_POINT("destination-before-active");
-	if (vf_journal_write(&lane->journal, VFERRY_STATE_ACTIVE, &why)) {
+	begin = vf_now_ns();
+	ret = vf_journal_write(&lane->journal, VFERRY_STATE_ACTIVE, &why);
+	vf_recorder_span(&lane->recorder, VF_RECORD_JOURNAL, VFERRY_STATE_ACTIVE, begin,
+			 vf_now_ns(), 0);
+	if (ret) {
 		/* It is Active all the same; recover finds that out from the device. */
 		lane->result->error = why.code;
 		lane->result->why = why;
@@ -61,6 +68,7 @@ static void active(struct vf_lane *lane)
 	message.ns = lane->result->downtime_ns;
 	message.bytes = destination->writer.written;
 	vf_lane_say(lane, VF_FRAME_ACTIVE, &message);
+	lane->gate_ns = vf_now_ns();
 	if (lane->move->opts->hook)
 		vf_gate_start(&lane->gate, lane->move->ring, lane->move->opts->hook,
 			      "destination-active", lane->vf, lane->result->id, lane->move->address,
@@ -196,6 +204,7 @@ static void destination_hush(struct vf_lane *lane)
 }
 
 const struct vf_side vf_destination_side = {
+	.role = VF_ROLE_DESTINATION,
 	.undo = vf_destination_undo,
 	.quiet = destination_quiet,
 	.hush = destination_hush,

@@ -105,7 +105,11 @@ void vf_lane_mode(struct vf_lane *lane, enum vferry_mode mode, vf_lane_fn then)
 int vf_lane_state(struct vf_lane *lane, enum vferry_state state)
 {
 	struct vferry_error why;
+	uint64_t begin = vf_now_ns();
 	int ret = vf_journal_write(&lane->journal, state, &why);
+
+	vf_recorder_span(&lane->recorder, VF_RECORD_JOURNAL, (uint16_t)state, begin, vf_now_ns(),
+			 0);
 
 	if (ret) {
 		vf_lane_fail(lane, ret, "%s", why.text);
@@ -185,6 +189,7 @@ static void gate_over(struct vf_gate *gate, int error, const struct vferry_error
 	struct vf_lane *lane = (struct vf_lane *)((char *)gate - offsetof(struct vf_lane, gate));
 
 	vf_move_progress(lane->move);
+	vf_lane_gated(lane);
 	if (error && !lane->failing)
 		vf_lane_fail(lane, error, "%s", why->text);
 	if (lane->failing)
@@ -204,6 +209,7 @@ void vf_lane_gate(struct vf_lane *lane, const char *event, vf_lane_fn then)
 		return;
 	}
 	lane->after_hook = then;
+	lane->gate_ns = vf_now_ns();
 	ret = vf_gate_start(&lane->gate, move->ring, move->opts->hook, event, lane->vf,
 			    lane->result->id, move->address, move->opts->hook_timeout_ns, gate_over,
 			    &why);
@@ -215,10 +221,31 @@ void vf_lane_gate(struct vf_lane *lane, const char *event, vf_lane_fn then)
 
 void vf_lane_phase(struct vf_lane *lane, enum vferry_phase phase)
 {
-	uint64_t id;
+	uint64_t id, now = vf_now_ns();
 
 	memcpy(&id, lane->id, sizeof(id));
-	VFERRY_PROBE4(phase, id, (uint64_t)lane->vf, (uint32_t)phase, vf_now_ns());
+	VFERRY_PROBE4(phase, id, (uint64_t)lane->vf, (uint32_t)phase, now);
+	lane->result->phase_ns[phase] = now;
+	/* A long pre-copy does not take the places of what follows it. */
+	if (phase != VFERRY_PHASE_SRC_PRECOPY || lane->recorder.mark_count < VF_RECORDER_MARKS / 2)
+		vf_recorder_mark(&lane->recorder, phase, 0, now);
+	switch (phase) {
+	case VFERRY_PHASE_SRC_STOP:
+	case VFERRY_PHASE_SRC_FINAL_READ:
+	case VFERRY_PHASE_SRC_LOADED:
+	case VFERRY_PHASE_SRC_ACTIVE:
+	case VFERRY_PHASE_DST_FINAL_LAST:
+	case VFERRY_PHASE_DST_ACTIVE:
+		vf_recorder_tcp(&lane->recorder, lane->move->tcp_fd, phase);
+		break;
+	default:
+		break;
+	}
+}
+
+void vf_lane_gated(struct vf_lane *lane)
+{
+	vf_recorder_span(&lane->recorder, VF_RECORD_GATE, 0, lane->gate_ns, vf_now_ns(), 0);
 }
 
 void vf_lane_show(struct vf_lane *lane, enum vferry_phase phase, uint64_t done, uint64_t remaining)
@@ -349,6 +376,7 @@ void vf_lane_fail(struct vf_lane *lane, int code, const char *format, ...)
 	if (lane->settled || lane->failing)
 		return;
 	lane->failing = true;
+	vf_recorder_mark(&lane->recorder, 0, code, vf_now_ns());
 	result->error = code;
 	why->code = code;
 	length = snprintf(why->text, sizeof(why->text), "VF %u (%s): ", lane->vf,

@@ -15,6 +15,7 @@
 #include "migrate/messages.h"
 #include "migrate/offer.h"
 #include "migrate/probe.h"
+#include "migrate/recorder.h"
 #include "migrate/retain.h"
 #include "stream/stream.h"
 
@@ -53,6 +54,7 @@ struct vf_chunk {
  * @slots: slots of the arena have come free
  */
 struct vf_side {
+	enum vf_role role;
 	vf_lane_fn undo;
 	bool (*quiet)(struct vf_lane *lane);
 	vf_lane_fn hush;
@@ -88,6 +90,10 @@ struct vf_lane {
 	bool undoing;
 	bool settled;
 	uint64_t shown_ns;
+
+	struct vf_recorder recorder;
+	struct vf_clock clock;
+	uint64_t gate_ns; /* the hook that runs was started */
 };
 
 static inline void vf_lane_count_pass(struct vf_lane *lane, uint64_t bytes, uint64_t ns)
@@ -133,6 +139,9 @@ struct vf_move {
 	vf_lane_fn on_broken;
 	struct vf_inbox inbox;
 	uint32_t next_slot_lane;
+	int tcp_fd;		     /* what TCP_INFO is asked of; -1: no such connection */
+	uint8_t lane_of[VF_MAX_VFS]; /* number of a VF's lane + 1 */
+	struct vf_clock clock;	     /* the last one measured */
 	uint8_t group[VF_ID_BYTES];
 };
 
@@ -174,6 +183,8 @@ int vf_lane_open_journal(struct vf_lane *lane, enum vf_role role, enum vferry_st
 void vf_lane_probe(struct vf_lane *lane, bool keep, vf_lane_fn then);
 /** vf_lane_gate() - run the hook for a gate; at once without a hook. */
 void vf_lane_gate(struct vf_lane *lane, const char *event, vf_lane_fn then);
+/** vf_lane_gated() - the hook has ended: into the recorder. */
+void vf_lane_gated(struct vf_lane *lane);
 /** vf_lane_phase() - tell the probe and the caller. */
 void vf_lane_phase(struct vf_lane *lane, enum vferry_phase phase);
 void vf_lane_show(struct vf_lane *lane, enum vferry_phase phase, uint64_t done, uint64_t remaining);

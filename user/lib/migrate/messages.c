@@ -147,6 +147,8 @@ uint32_t vf_frame_room(unsigned int type)
 	case VF_FRAME_DONE:
 	case VF_FRAME_QUERY:
 	case VF_FRAME_STATE:
+	case VF_FRAME_PING:
+	case VF_FRAME_PONG:
 		return VF_MESSAGE_BYTES;
 	}
 	return 0;

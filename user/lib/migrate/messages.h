@@ -24,7 +24,9 @@
 	X(DONE, 11)    \
 	X(ABORT, 12)   \
 	X(QUERY, 13)   \
-	X(STATE, 14)
+	X(STATE, 14)   \
+	X(PING, 15)    \
+	X(PONG, 16)
 
 enum vf_frame_type {
 #define X(name, number) VF_FRAME_##name = number,
@@ -55,12 +57,13 @@ static inline const char *vf_frame_name(unsigned int type)
 #define VF_END_NOTHING 0x2 /* the pass had no bytes */
 
 /**
- * struct vf_message - body of the small frames: ACCEPT, END, STAGED, LOADED, RELEASE, ACTIVE, DONE, QUERY, STATE
+ * struct vf_message - body of the small frames: ACCEPT, END, STAGED, LOADED, RELEASE, ACTIVE, DONE, QUERY, STATE, PING, PONG
  * @id: of this VF's migration
  * @state: the sender's state
  * @flags: VF_END_*
  * @pass: END, STAGED: number of the image, from 0
  * @bytes: END: of this pass; STAGED, LOADED: staged so far; ACCEPT: largest chunk that the destination takes
+ * PING and PONG (the clocks): @pass is the exchange's number; PING: @ns when it was sent; PONG: @bytes when PING came, @ns when PONG was sent
  * @ns: ACTIVE: from RELEASE to the device's OK; LOADED: from the last byte to the device's answer
  */
 struct vf_message {

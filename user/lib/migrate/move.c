@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bus/lent.h"
+#include "migrate/flight.h"
 #include "migrate/lane.h"
 
 void vf_move_defaults(struct vferry_move_opts *opts, const struct vferry_move_opts *given)
@@ -32,6 +33,7 @@ int vf_move_begin(struct vf_move *move, const struct vferry_move_opts *opts,
 
 	move->opts = opts;
 	move->result = result;
+	move->tcp_fd = -1;
 	move->timeout_ns = opts->timeout_ns;
 	move->begin_ns = move->progress_ns = vf_now_ns();
 	snprintf(result->peer, sizeof(result->peer), "%s", opts->peer);
@@ -49,6 +51,24 @@ int vf_move_begin(struct vf_move *move, const struct vferry_move_opts *opts,
 	return vf_ring_new(&move->ring, 256, err);
 }
 
+static void command_ended(void *arg, const struct vferry_cmd *cmd)
+{
+	struct vf_move *move = arg;
+	uint8_t lane = cmd->member < VF_MAX_VFS ? move->lane_of[cmd->member] : 0;
+
+	if (lane)
+		vf_recorder_command(&move->lanes[lane - 1]->recorder, cmd);
+}
+
+static uint32_t recorded_events(const struct vf_move *move)
+{
+	uint32_t share = (64u << 20) / (move->opts->vfs_count * sizeof(struct vf_record));
+
+	if (!move->opts->record_dir)
+		return VF_RECORDER_EVENTS;
+	return share < VF_RECORDER_EVENTS_MOST ? share : VF_RECORDER_EVENTS_MOST;
+}
+
 static int make_lanes(struct vf_move *move, size_t lane_bytes, const struct vf_side *side,
 		      struct vferry_error *err)
 {
@@ -61,6 +81,8 @@ static int make_lanes(struct vf_move *move, size_t lane_bytes, const struct vf_s
 	if (!move->lanes || !move->chunks || !move->result->vfs)
 		return vferry_fail(err, -ENOMEM, "no memory for %u VFs", count);
 	move->result->vf_count = count;
+	move->owner->admin->ended = command_ended;
+	move->owner->admin->ended_arg = move;
 	for (uint32_t i = 0; i < count; i++) {
 		struct vf_lane *lane = calloc(1, lane_bytes);
 
@@ -75,6 +97,9 @@ static int make_lanes(struct vf_move *move, size_t lane_bytes, const struct vf_s
 		lane->result->vf = lane->vf;
 		move->lanes[i] = lane;
 		move->count++;
+		move->lane_of[lane->vf] = (uint8_t)(i + 1);
+		if (vf_recorder_init(&lane->recorder, recorded_events(move)))
+			return vferry_fail(err, -ENOMEM, "no memory for %u VFs", count);
 	}
 	return 0;
 }
@@ -140,8 +165,11 @@ void vf_move_end(struct vf_move *move)
 	}
 	vferry_owner_close(move->owner);
 	vf_ring_free(move->ring);
-	for (uint32_t i = 0; i < move->count; i++)
+	vf_flight_write(move);
+	for (uint32_t i = 0; i < move->count; i++) {
+		vf_recorder_free(&move->lanes[i]->recorder);
 		free(move->lanes[i]);
+	}
 	free(move->lanes);
 	free(move->chunks);
 	vf_inbox_clear(&move->inbox);
@@ -256,6 +284,7 @@ int vf_move_link(struct vf_move *move, const struct vf_link *link, struct vferry
 		.arg = move,
 	};
 
+	move->tcp_fd = link->socket ? link->out : -1;
 	return vf_stream_new(&move->stream, move->ring, link, &events, err);
 }
 

@@ -78,6 +78,7 @@ static int begin_run(struct vf_connection *connection, const struct vf_offer *of
 	memcpy(move->group, offer->group, VF_ID_BYTES);
 	move->mute = offer->kind != VF_OFFER_MIGRATION;
 	move->stream = connection->stream;
+	move->tcp_fd = connection->link.socket ? connection->link.in : -1;
 	connection->chosen = true;
 	recv->source = connection;
 	vf_move_progress(move);

@@ -234,6 +234,8 @@ static void lane_frame(struct vf_source *source, const struct vf_frame *frame, v
 		accepted(source);
 	else if (frame->type == VF_FRAME_STAGED && source->accepted && !source->ended)
 		staged(source, &message);
+	else if (frame->type == VF_FRAME_PONG && source->after_clock)
+		vf_clock_answered(source, &message);
 	else if (frame->type == VF_FRAME_LOADED && source->ended &&
 		 lane->state == VFERRY_STATE_FROZEN)
 		vf_source_loaded(source);

@@ -38,6 +38,10 @@ struct vf_source {
 
 	uint64_t stop_ns;
 	struct vf_timer downtime;
+
+	vf_lane_fn after_clock; /* an exchange is under way */
+	uint32_t clock_number;
+	uint64_t clock_sent_ns;
 };
 
 static inline struct vf_source *vf_source_of(struct vf_lane *lane)
@@ -58,6 +62,11 @@ void vf_source_reader_init(struct vf_source *source);
 void vf_source_read(struct vf_source *source, uint64_t estimate);
 /** vf_source_read_held() - the first pass begins with what the probe has read. */
 void vf_source_read_held(struct vf_source *source);
+
+/* clock.c: the two clocks */
+/** vf_clock_exchange() - measure the peer's clock unless that was done just now, then @then. */
+void vf_clock_exchange(struct vf_source *source, vf_lane_fn then);
+void vf_clock_answered(struct vf_source *source, const struct vf_message *message);
 
 /* source_switch.c: Stop, Freeze, the last image, release, gone; and the way back */
 void vf_source_switch(struct vf_source *source);

@@ -19,13 +19,16 @@ static void chunk_sent(struct vf_tx *tx, int error)
 {
 	struct vf_chunk *chunk = (struct vf_chunk *)((char *)tx - offsetof(struct vf_chunk, tx));
 	struct vf_lane *lane = chunk->lane;
-	uint64_t id;
+	uint64_t id, now;
 
 	if (!error) {
+		now = vf_now_ns();
 		vf_move_progress(lane->move);
+		vf_recorder_span(&lane->recorder, VF_RECORD_CHUNK_OUT, 0, chunk->begin_ns, now,
+				 chunk->length);
 		memcpy(&id, lane->id, sizeof(id));
 		VFERRY_PROBE6(chunk, id, (uint64_t)lane->vf, 0U, chunk->length, chunk->begin_ns,
-			      vf_now_ns());
+			      now);
 	} else {
 		lane->move->send_error = error;
 	}

@@ -58,9 +58,9 @@ static void too_long(struct vf_timer *timer)
 			     (unsigned long long)(lane->move->opts->max_downtime_ns / 1000000));
 }
 
-void vf_source_switch(struct vf_source *source)
+static void stop(struct vf_lane *lane)
 {
-	struct vf_lane *lane = &source->lane;
+	struct vf_source *source = vf_source_of(lane);
 	uint64_t limit = lane->move->opts->max_downtime_ns;
 
 	if (vf_lane_state(lane, VFERRY_STATE_STOPPED))
@@ -78,6 +78,15 @@ void vf_source_switch(struct vf_source *source)
 		stopped(lane);
 }
 
+void vf_source_switch(struct vf_source *source)
+{
+	/* Right before Stop, so that drift has no time, and outside of the downtime. */
+	if (kind_of(source) == VF_OFFER_MIGRATION)
+		vf_clock_exchange(source, stop);
+	else
+		stop(&source->lane);
+}
+
 /* --- RELEASED and GONE --- */
 
 static void release(struct vf_lane *lane)
@@ -89,8 +98,8 @@ static void release(struct vf_lane *lane)
 	if (vf_lane_state(lane, VFERRY_STATE_RELEASED))
 		return;
 	VF_FAULT_POINT("source-released");
-	vf_lane_say(lane, VF_FRAME_RELEASE, &message);
 	vf_lane_phase(lane, VFERRY_PHASE_SRC_RELEASE);
+	vf_lane_say(lane, VF_FRAME_RELEASE, &message);
 	vf_timer_stop(lane->move->ring, &source->downtime);
 	if (kind_of(source) == VF_OFFER_HAND_OVER)
 		vf_lane_settle(lane, VFERRY_OUTCOME_HANDED_OVER);
@@ -301,6 +310,7 @@ static void source_slots(struct vf_lane *lane)
 }
 
 const struct vf_side vf_source_side = {
+	.role = VF_ROLE_SOURCE,
 	.undo = vf_source_undo,
 	.quiet = source_quiet,
 	.hush = source_hush,
