@@ -54,7 +54,7 @@ all_cflags = -std=gnu11 $(warnings) -fPIC -fvisibility=hidden -pthread $(san) $(
 liburing_version := $(shell $(PKG_CONFIG) --modversion liburing 2>/dev/null)
 pkg_cflags := $(shell $(PKG_CONFIG) --cflags $(PKGS) $(PKGS_TRACE) 2>/dev/null)
 pkg_libs := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
-trace_libs := $(shell $(PKG_CONFIG) --libs $(PKGS_TRACE) 2>/dev/null)
+trace_libs := $(shell $(PKG_CONFIG) --libs $(PKGS_TRACE) 2>/dev/null) -lm
 all_ldflags = -pthread $(san) $(LDFLAGS)
 
 # --- What is built of what ---------------------------------------------------------------------------

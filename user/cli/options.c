@@ -246,21 +246,26 @@ static int take_option(struct cli *cli, char ***at)
 	return take(cli, option, text, false);
 }
 
-/* The next positional of the deepest command that is still to be filled, or NULL. */
-static const struct cli_option *next_positional(const struct cli *cli)
+/* The next positional of the deepest command that is still to be filled, or NULL. A command to run stands behind "--" only. */
+static const struct cli_option *next_positional(const struct cli *cli, bool words_only)
 {
 	const struct cli_option *list = cli_command(cli)->positionals;
 
+	for (const struct cli_option *rest = list; words_only && rest && rest->name; rest++)
+		if (rest->flags & CLI_REST)
+			return rest;
 	for (; list && list->name; list++) {
+		if (list->flags & CLI_REST)
+			continue;
 		if ((list->flags & CLI_REPEAT) || !find_value(cli, list))
 			return list;
 	}
 	return NULL;
 }
 
-static int take_word(struct cli *cli, char ***at)
+static int take_word(struct cli *cli, char ***at, bool words_only)
 {
-	const struct cli_option *positional = next_positional(cli);
+	const struct cli_option *positional = next_positional(cli, words_only);
 	const struct cli_command *sub = find_sub(cli_command(cli), **at);
 
 	/* "vferry admin mode --help": the sub's name in the owner's place. What is missing is told at the end. */
@@ -359,7 +364,7 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 		if (!words_only && (*at)[0] == '-' && (*at)[1])
 			rc = take_option(cli, &at);
 		else
-			rc = take_word(cli, &at);
+			rc = take_word(cli, &at, words_only);
 		if (rc)
 			return rc;
 	}

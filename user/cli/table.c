@@ -11,6 +11,7 @@
 	X(ctx)        \
 	X(keep)       \
 	X(trace)      \
+	X(profile)    \
 	X(list)       \
 	X(doctor)     \
 	X(completion) \

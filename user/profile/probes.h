@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* An engine that was started without us: its USDT probes, as a side of a profile. */
+#ifndef PROF_PROBES_H
+#define PROF_PROBES_H
+
+#include <json-c/json.h>
+#include <sys/types.h>
+#include <vferry/error.h>
+
+struct prof_probes;
+
+int prof_probes_open(struct prof_probes **probes, pid_t pid, struct vferry_error *err);
+int prof_probes_fd(const struct prof_probes *probes);
+void prof_probes_read(struct prof_probes *probes);
+/** prof_probes_result() - a side for each role the process has played. */
+void prof_probes_result(struct prof_probes *probes, struct json_object *sides);
+void prof_probes_close(struct prof_probes *probes);
+
+/** prof_boot_id() - tells this host's clock since its boot from every other. */
+void prof_boot_id(char text[64]);
+
+#endif
