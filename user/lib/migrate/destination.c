@@ -292,11 +292,7 @@ static void aborted(struct vf_lane *lane, const struct vf_frame *frame, const vo
 	else if (lane->state > VFERRY_STATE_LOADED) /* it has released already: not its to say */
 		vf_lane_fail(lane, -EPROTO, "the source sent ABORT after RELEASE");
 	else
-		vf_lane_fail(lane,
-			     words.code == -EINTR ? -ECONNABORTED
-			     : words.code	  ? words.code
-						  : -ECONNABORTED,
-			     "the source took its VF back: %s", words.text);
+		vf_lane_fail(lane, -ECONNABORTED, "the source took its VF back: %s", words.text);
 }
 
 void vf_destination_frame(struct vf_lane *lane, const struct vf_frame *frame, void *payload)

@@ -116,6 +116,8 @@ int vf_move_open_owner(struct vf_move *move, uint32_t slot_bytes, size_t lane_by
 		.vfs_count = opts->vfs_count,
 		.slot_bytes = slot_bytes,
 		.arena_bytes = opts->arena_bytes,
+		/* The owner's own 5 s, or less when the user has less patience. */
+		.timeout_ns = opts->timeout_ns < 5000000000ULL ? opts->timeout_ns : 0,
 	};
 	int ret = vf_owner_open_on(&move->owner, move->ring, opts->owner, &owner, err);
 

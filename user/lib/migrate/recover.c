@@ -108,7 +108,8 @@ static void settle(struct search *search, const char *path)
 	told.error = ret;
 	if (ret == -EINPROGRESS)
 		search->in_doubt++;
-	if (ret && !search->error) {
+	/* An engine that lives settles its own, unless it is this one that was asked for. */
+	if (ret && !search->error && (ret != -EBUSY || search->opts->id)) {
 		search->error = ret;
 		vferry_fail(&search->why, ret, "VF %u of %s: %.300s", told.vf, told.owner,
 			    told.words);
