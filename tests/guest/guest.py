@@ -6,9 +6,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tools"))
 import rig
 
-BOOT = "console=ttyS0 panic=-1 quiet loglevel=3 intel_iommu=on iommu=nopt"
+BOOT = "console=ttyS0 panic=-1 no_timer_check quiet loglevel=3 intel_iommu=on iommu=nopt"
 IOMMU = ["-device", "intel-iommu,intremap=on,caching-mode=on"]
-LIMIT = 400  # seconds for a guest
+LIMIT = 600  # seconds for a guest
 LINE = re.compile(r"^(not )?ok\b\s*\d*\s*-\s*(.*)$")
 BAD = re.compile(r"BUG:|WARNING:|Oops|DMAR:.*[Ff]ault|DMAR: DRHD: handling fault|Call Trace|I/O error|"
                  r"blocked for more than|KASAN|admin command error")
@@ -19,7 +19,7 @@ CAPABILITY_QUERY = re.compile(r"^\[ *[\d.]+\] virtio_blk virtio\d+: admin comman
 
 def vfio_user(socket, slot):
     """A QEMU option: the function behind a socket, at 0000:00:SLOT.0."""
-    return ["-device", f'{{"driver":"vfio-user-pci","addr":"{slot:x}.0","socket":{{"path":"{socket}","type":"unix"}}}}']
+    return ["-device", f'{{"driver":"vfio-user-pci","x-msg-timeout":60000,"addr":"{slot:x}.0","socket":{{"path":"{socket}","type":"unix"}}}}']
 
 
 class Guest:
