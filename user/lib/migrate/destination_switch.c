@@ -31,6 +31,7 @@ static void last_gate_over(struct vf_gate *gate, int error, const struct vferry_
 static void confirmed(struct vf_destination *destination)
 {
 	struct vf_lane *lane = &destination->lane;
+	struct vf_message message = { 0 };
 	struct vferry_error why;
 
 	destination->confirmed = true;
@@ -38,6 +39,8 @@ static void confirmed(struct vf_destination *destination)
 	if (vf_journal_remove(&lane->journal, &why))
 		snprintf(lane->result->undone, sizeof(lane->result->undone), "%.150s", why.text);
 	vf_lane_phase(lane, VFERRY_PHASE_DST_DONE);
+	/* The source deletes its journal on this word only: a connection may end for other reasons. */
+	vf_lane_say(lane, VF_FRAME_STATE, &message);
 	settle_moved(destination);
 }
 
@@ -180,9 +183,11 @@ void vf_destination_undo(struct vf_lane *lane)
 	}
 	vf_writer_drop(&destination->writer);
 	VF_FAULT_POINT("destination-undo");
-	/* A MODE_SET(Active) that was not answered may have been done. */
-	if (lane->state == VFERRY_STATE_GRANTED && lane->cmd.opcode == VFERRY_CMD_DEV_MODE_SET &&
-	    lane->cmd.error)
+	/*
+	 * A MODE_SET(Active) may have been done though it was not answered, and though this side gave up while it was
+	 * on its way: then the guest is at work here.
+	 */
+	if (lane->state == VFERRY_STATE_GRANTED && lane->cmd.opcode == VFERRY_CMD_DEV_MODE_SET)
 		vf_lane_call(lane, VFERRY_CMD_DEV_MODE_GET, -1, 1, mode_asked);
 	else
 		vf_lane_call(lane, VFERRY_CMD_DEV_CTX_DISCARD, -1, 0, discarded);

@@ -237,12 +237,32 @@ static int put(struct vf_journal *journal, struct vferry_error *err)
 	record->written_ns = real_ns();
 	record->pid = (uint32_t)getpid();
 	vf_journal_pack(place, record);
-	done = pwrite(journal->fd, place, sizeof(place),
-		      (off_t)(record->sequence % 2 * PLACE_BYTES));
+	VF_FAULT_POINT("journal-write");
+	if (vf_fault_err()) {
+		errno = ENOSPC;
+		done = -1;
+	} else {
+		done = pwrite(journal->fd, place, sizeof(place),
+			      (off_t)(record->sequence % 2 * PLACE_BYTES));
+	}
+	VF_FAULT_POINT("journal-written");
 	if (done == (ssize_t)sizeof(place))
 		return 0;
+	/* The other place has the state that holds; it is not written over. */
+	record->sequence--;
 	return vferry_fail(err, done < 0 ? -errno : -EIO, "cannot write the journal %s: %s",
 			   journal->path, done < 0 ? strerror(errno) : "short write");
+}
+
+static int give_name(const struct vf_journal *journal, struct vferry_error *err)
+{
+	char self[40];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", journal->fd);
+	if (linkat(AT_FDCWD, self, AT_FDCWD, journal->path, AT_SYMLINK_FOLLOW))
+		return vferry_fail(err, -errno, "cannot make the journal %s: %s", journal->path,
+				   strerror(errno));
+	return 0;
 }
 
 int vf_journal_create(struct vf_journal *journal, const struct vf_journal_record *record,
@@ -266,7 +286,8 @@ int vf_journal_create(struct vf_journal *journal, const struct vf_journal_record
 	vf_id_text(id, record->id);
 	snprintf(journal->path, sizeof(journal->path), "%s/%s.%s" SUFFIX, dir, id,
 		 vf_role_name(record->role));
-	journal->fd = open(journal->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	/* It gets its name when it is whole: whoever dies here leaves nothing that cannot be read. */
+	journal->fd = open(dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 	if (journal->fd < 0)
 		return vferry_fail(err, -errno, "cannot make the journal %s: %s", journal->path,
 				   strerror(errno));
@@ -280,10 +301,10 @@ int vf_journal_create(struct vf_journal *journal, const struct vf_journal_record
 		ret = put(journal, err);
 	if (!ret)
 		ret = put(journal, err);
-	if (ret) {
-		unlink(journal->path);
+	if (!ret)
+		ret = give_name(journal, err);
+	if (ret)
 		vf_journal_close(journal);
-	}
 	return ret;
 }
 
@@ -351,6 +372,7 @@ int vf_journal_remove(struct vf_journal *journal, struct vferry_error *err)
 
 	if (journal->fd < 0)
 		return 0;
+	VF_FAULT_POINT("journal-remove");
 	if (unlink(journal->path) && errno != ENOENT)
 		ret = vferry_fail(err, -errno, "cannot delete the journal %s: %s", journal->path,
 				  strerror(errno));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <vferry/probes.h>
+#include "migrate/fault_point.h"
 #include "migrate/lane.h"
 
 #define SHOW_EVERY_NS 100000000ULL
@@ -32,6 +33,7 @@ static void answered(struct vferry_cmd *cmd)
 	char what[64];
 
 	lane->calling = false;
+	VF_FAULT_POINT("lane-answer");
 	vf_move_progress(lane->move);
 	if (cmd->opcode == VFERRY_CMD_DEV_MODE_SET)
 		snprintf(what, sizeof(what), "%s(%s)", name, vferry_mode_name(cmd->inline_data[0]));
@@ -92,6 +94,9 @@ void vf_lane_call(struct vf_lane *lane, uint16_t opcode, int data, uint32_t resu
 	}
 	lane->then = then;
 	lane->calling = true;
+	VF_FAULT_POINT("lane-command");
+	if (vf_fault_refuse())
+		lane->cmd.opcode = 0x7fff;
 	vf_admin_submit(lane->move->owner->admin, &lane->cmd);
 }
 
@@ -294,6 +299,7 @@ static struct vf_control *control(struct vf_lane *lane, enum vf_frame_type type)
 {
 	struct vf_move *move = lane->move;
 
+	VF_FAULT_POINT("lane-say");
 	if (!move->stream || move->broken || move->mute)
 		return NULL;
 	for (unsigned int i = 0; i < VF_CONTROLS; i++) {

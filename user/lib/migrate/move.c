@@ -6,6 +6,7 @@
 #include <string.h>
 #include "bus/lent.h"
 #include "migrate/flight.h"
+#include "migrate/fault_point.h"
 #include "migrate/lane.h"
 
 void vf_move_defaults(struct vferry_move_opts *opts, const struct vferry_move_opts *given)
@@ -272,6 +273,7 @@ static void control_frame(void *arg, const struct vf_frame *frame, void *payload
 	struct vf_move *move = arg;
 
 	vf_move_progress(move);
+	VF_FAULT_POINT("source-frame-came");
 	if (!move->broken)
 		move->on_frame(move, frame, payload);
 	vf_inbox_clear(&move->inbox);

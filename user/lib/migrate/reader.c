@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include "migrate/fault_point.h"
 #include "migrate/reader.h"
 
 #define BACKOFF_FIRST_NS 200000ULL
@@ -85,6 +86,7 @@ static void pump(struct vf_reader *reader)
 		read->cmd.result = &read->sg;
 		read->cmd.arg = read;
 		reader->count++;
+		VF_FAULT_POINT("chunk-read");
 		vf_admin_submit(reader->admin, &read->cmd);
 	}
 }

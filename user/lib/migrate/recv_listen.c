@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "migrate/fault_point.h"
 #include "migrate/recv.h"
 
 static void over(struct vf_connection *connection)
@@ -82,6 +83,7 @@ static void frame_came(void *arg, const struct vf_frame *frame, void *payload)
 		return;
 	if (connection->chosen)
 		vf_move_progress(move);
+	VF_FAULT_POINT("destination-frame-came");
 	if (frame->type == VF_FRAME_OFFER) {
 		offered(connection, frame, payload);
 	} else if (frame->type == VF_FRAME_QUERY) {

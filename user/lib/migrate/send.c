@@ -31,21 +31,30 @@ static void copies_failed(struct vf_move *move, int error, const struct vferry_e
 	}
 }
 
+/* Does a destination that was told DONE still have to say that its journal is gone? */
+static bool unheard(const struct vf_move *move)
+{
+	for (uint32_t i = 0; i < move->count; i++)
+		if (move->lanes[i]->result->outcome == VFERRY_OUTCOME_MOVED &&
+		    !vf_source_of(move->lanes[i])->heard)
+			return true;
+	return false;
+}
+
 /*
- * All lanes are settled: let what was said last arrive. The destination closes when its journals are gone; then ours,
- * which say GONE, have done their service.
+ * All lanes are settled: let what was said last arrive. When the destination says that its journals are gone, ours,
+ * which say GONE, have done their service; that the connection ends says nothing, engines die.
  */
 static void linger(struct vf_source_run *run, const struct vf_link *link)
 {
 	struct vf_move *move = &run->move;
 	uint64_t wait = move->timeout_ns < LINGER_NS ? move->timeout_ns : LINGER_NS;
 	uint64_t deadline = vf_now_ns() + wait;
-	bool one_way = run->kind != VF_OFFER_MIGRATION, moved = false;
+	bool one_way = run->kind != VF_OFFER_MIGRATION;
 	struct vferry_error why;
 
-	for (uint32_t i = 0; i < move->count; i++)
-		moved |= move->lanes[i]->result->outcome == VFERRY_OUTCOME_MOVED;
-	while (!move->broken && (moved || move->send_error || !vf_stream_idle(move->stream))) {
+	while (!move->broken &&
+	       (unheard(move) || move->send_error || !vf_stream_idle(move->stream))) {
 		/* Data for a disk may take long; as long as it moves it is waited for. */
 		if (one_way)
 			deadline = move->progress_ns + move->timeout_ns;
@@ -66,7 +75,7 @@ static void linger(struct vf_source_run *run, const struct vf_link *link)
 
 		if (lane->result->outcome != VFERRY_OUTCOME_MOVED)
 			continue;
-		if (move->broken && !move->broken_error && !vf_journal_remove(&lane->journal, NULL))
+		if (vf_source_of(lane)->heard && !vf_journal_remove(&lane->journal, NULL))
 			continue;
 		snprintf(
 			lane->result->undone, sizeof(lane->result->undone),

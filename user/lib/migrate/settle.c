@@ -177,12 +177,20 @@ static int released(struct vf_settling *settling, struct vferry_error *err)
 int vf_settle_source(struct vf_settling *settling, struct vferry_error *err)
 {
 	const struct vf_journal_record *record = &settling->journal.record;
+	enum vferry_mode mode = VFERRY_MODE_FREEZE;
+	int ret;
 
 	if (settling->stale)
 		return stale_source(settling, err);
 	switch (record->state) {
 	case VFERRY_STATE_FROZEN:
-		if (record->flags & VF_JOURNAL_KEEPS)
+		if (record->flags & VF_JOURNAL_KEEPS) {
+			ret = vferry_mode_get(settling->owner, record->vf, &mode, NULL, err);
+			if (ret)
+				return ret;
+		}
+		/* Nothing was read of it before Freeze; after it, all was put back before another mode was set. */
+		if (record->flags & VF_JOURNAL_KEEPS && mode == VFERRY_MODE_FREEZE)
 			return in_doubt(
 				settling,
 				"the device's READ clears, and what it had given was kept by the "
@@ -257,6 +265,12 @@ int vf_settle_destination(struct vf_settling *settling, struct vferry_error *err
 	case VFERRY_STATE_ACTIVE:
 		if (settling->journal.record.flags & VF_JOURNAL_ONE_WAY) {
 			say(settling, "taken in from a stream: nobody else is to be told");
+			return vf_settle_remove(settling, err);
+		}
+		if (settling->opts->flags & VFERRY_RECOVER_FINISH) {
+			say(settling,
+			    "the VF is Active here, and its source is said to know or to be dead: "
+			    "the journal is deleted");
 			return vf_settle_remove(settling, err);
 		}
 		say(settling,

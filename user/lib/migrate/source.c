@@ -211,6 +211,12 @@ static void lane_frame(struct vf_source *source, const struct vf_frame *frame, v
 	struct vf_message message;
 	struct vferry_error why;
 
+	if (lane->state == VFERRY_STATE_GONE && frame->type == VF_FRAME_STATE &&
+	    !vf_message_parse(&message, payload, frame->length, &why) &&
+	    !memcmp(message.id, lane->id, VF_ID_BYTES)) {
+		source->heard = true;
+		return;
+	}
 	if (lane->settled || lane->undoing)
 		return;
 	if (frame->type == VF_FRAME_REFUSE || frame->type == VF_FRAME_REFUSED ||

@@ -24,6 +24,7 @@ struct vf_source {
 	struct vf_retain retain;
 	struct vf_writer writer; /* takes back what was kept */
 	bool accepted, final, refused, ended, copying, restoring;
+	bool heard; /* the destination has deleted its journal */
 	bool reads_clear;
 
 	/* the pass at hand */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "migrate/fault_point.h"
 #include "migrate/writer.h"
 
 /* Enough to keep the device busy for a while; more would only hold slots that the network could fill. */
@@ -76,6 +77,7 @@ static void submit(struct vf_writer *writer)
 	};
 	writer->busy = true;
 	writer->commands++;
+	VF_FAULT_POINT("chunk-write");
 	vf_admin_submit(writer->admin, &writer->cmd);
 }
 
