@@ -46,10 +46,13 @@ struct vft_row {
 	__u64 count;
 	__u64 sum_ns;
 	__u64 max_ns;
-	__u64 wait_ns;	 /* handed over -> given to the device */
-	__u64 device_ns; /* given to the device -> the loop woke */
-	__u64 reap_ns;	 /* the loop woke -> reaped */
-	__u64 split;	 /* commands for which the three above are known */
+	__u64 wait_ns;	     /* handed over -> given to the device */
+	__u64 device_ns;     /* given to the device -> the loop woke */
+	__u64 reap_ns;	     /* the loop woke -> reaped */
+	__u64 split;	     /* commands for which the three above are known */
+	__u64 irq_split;     /* commands for which the interrupt was seen */
+	__u64 irq_device_ns; /* given to the device -> interrupt */
+	__u64 irq_wake_ns;   /* interrupt -> the loop woke */
 	__u64 bytes;
 	__u64 retries;
 	__u64 status[VFT_STATUSES];
@@ -89,6 +92,15 @@ enum vft_lost {
 	VFT_LOST_ARGS,	 /* a probe's arguments could not be read */
 	VFT_LOST_PAIRS,	 /* a kernel command's begin was not seen */
 	VFT_LOSTS,
+};
+
+/* When the last VFIO interrupts of the machine arrived. */
+#define VFT_IRQS 16u
+
+struct vft_irqs {
+	__u32 next;
+	__u32 pad;
+	__u64 at_ns[VFT_IRQS];
 };
 
 /* The io_uring of a traced process. */

@@ -19,6 +19,7 @@ const volatile __u32 only_tgid = 0; /* 0: every process */
 const volatile __u32 self_tgid = 0; /* the tracer itself is never counted */
 const volatile bool by_member = false;
 const volatile bool want_commands = false; /* events of commands, not only rows */
+const volatile bool want_irqs = false;	   /* the interrupt's time is known */
 const volatile bool only_errors = false;
 const volatile __u64 min_latency_ns = 0;
 const volatile __u64 opcode_mask = ~0ULL; /* bit n: opcode n; opcodes from 63 on share bit 63 */
@@ -59,6 +60,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct vft_ring);
 } rings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vft_irqs);
+} irqs SEC(".maps");
 
 static __always_inline void count_lost(__u32 what)
 {
@@ -145,6 +153,29 @@ static __always_inline void emit(const struct vft_event *event)
 				   : BPF_RB_NO_WAKEUP);
 }
 
+/* The last interrupt between doorbell and wake-up is taken for this command's. */
+static __always_inline void split_at_interrupt(struct vft_row *row, const struct vft_event *event)
+{
+	const __u32 zero = 0;
+	const struct vft_irqs *seen = bpf_map_lookup_elem(&irqs, &zero);
+	__u64 at = 0;
+
+	if (!seen || !event->issue_ns || !event->wake_ns)
+		return;
+#pragma unroll
+	for (__u32 i = 0; i < VFT_IRQS; i++) {
+		__u64 one = seen->at_ns[i];
+
+		if (one >= event->issue_ns && one <= event->wake_ns && one > at)
+			at = one;
+	}
+	if (!at)
+		return;
+	row->irq_split++;
+	row->irq_device_ns += at - event->issue_ns;
+	row->irq_wake_ns += event->wake_ns - at;
+}
+
 /* A command is over. event->begin_ns..end_ns is its latency; issue and wake split it when both are known. */
 static __always_inline void account(struct vft_event *event)
 {
@@ -181,6 +212,8 @@ static __always_inline void account(struct vft_event *event)
 			row->reap_ns += event->end_ns - event->wake_ns;
 			row->split++;
 		}
+		if (want_irqs && event->source == VFT_ENGINE)
+			split_at_interrupt(row, event);
 		row->bytes += event->bytes;
 		row->retries += event->retries;
 		if (class < VFT_STATUSES)

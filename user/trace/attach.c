@@ -7,41 +7,7 @@
 #include <sys/capability.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#include "trace/attach.h"
-#include "trace/ladder.h"
-#include "bpf/usdt_trace.skel.h"
-#include "bpf/kernel_aq.skel.h"
-#include "bpf/ring.skel.h"
-
-#define LINKS_MAX (VFT_TARGETS_MAX * 5)
-
-struct vft_tracer {
-	struct vft_filter filter;
-	struct vft_kernel kernel;
-	struct usdt_trace_bpf *usdt;
-	struct kernel_aq_bpf *queue;
-	struct ring_bpf *ring;
-	struct vft_finder finder;
-	struct bpf_link *links[LINKS_MAX];
-	unsigned int link_count;
-	bool probed; /* a program with our probes was found once */
-	struct vft_rung rungs[VFT_RUNGS_MAX];
-	unsigned int rung_count;
-	struct vft_rung *usdt_rung;
-};
-
-static struct vft_rung *rung(struct vft_tracer *tracer, const char *name, enum vft_rung_state state,
-			     const char *why)
-{
-	struct vft_rung *rung = &tracer->rungs[tracer->rung_count];
-
-	if (tracer->rung_count < VFT_RUNGS_MAX - 1)
-		tracer->rung_count++;
-	rung->name = name;
-	rung->state = state;
-	snprintf(rung->why, sizeof(rung->why), "%s", why);
-	return rung;
-}
+#include "trace/tracer.h"
 
 static bool has_cap(cap_t caps, cap_value_t cap)
 {
@@ -67,40 +33,6 @@ int vft_may_trace(struct vferry_error *err)
 			   perfmon ? "" : "CAP_PERFMON");
 }
 
-/* The three objects have the same filters in their read-only data; the macro sets one object's. */
-#define SET_FILTER(skel, f)                                                                \
-	do {                                                                               \
-		(skel)->rodata->only_tgid = (__u32)(f)->pid;                               \
-		(skel)->rodata->self_tgid = (__u32)getpid();                               \
-		(skel)->rodata->by_member = (f)->by_member;                                \
-		(skel)->rodata->want_commands = (f)->commands;                             \
-		(skel)->rodata->only_errors = (f)->only_errors;                            \
-		(skel)->rodata->min_latency_ns = (f)->min_latency_ns;                      \
-		(skel)->rodata->opcode_mask = (f)->opcode_mask ? (f)->opcode_mask : ~0ULL; \
-		(skel)->rodata->filter_members = (f)->filter_members;                      \
-		memcpy((void *)(skel)->rodata->member_mask, (f)->member_mask,              \
-		       sizeof((f)->member_mask));                                          \
-	} while (0)
-
-/* Rows, events and losses are one set of maps for all objects. */
-static int share_maps(struct vft_tracer *tracer, struct bpf_object *object)
-{
-	static const char *const names[] = { "rows", "blank", "events", "lost", "rings" };
-
-	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(object, names[i]);
-		struct bpf_map *from = bpf_object__find_map_by_name(tracer->usdt->obj, names[i]);
-		int ret;
-
-		if (!map || !from)
-			continue;
-		ret = bpf_map__reuse_fd(map, bpf_map__fd(from));
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
 static int load_usdt(struct vft_tracer *tracer, struct vferry_error *err)
 {
 	int ret;
@@ -111,6 +43,8 @@ static int load_usdt(struct vft_tracer *tracer, struct vferry_error *err)
 				   strerror(errno));
 	SET_FILTER(tracer->usdt, &tracer->filter);
 	tracer->usdt->rodata->want_rings = tracer->filter.ring;
+	tracer->irq_wanted = tracer->filter.engine && vft_kernel_has_symbol("vfio_msihandler");
+	tracer->usdt->rodata->want_irqs = tracer->irq_wanted;
 	if (tracer->filter.rows)
 		bpf_map__set_max_entries(tracer->usdt->maps.rows, tracer->filter.rows);
 	ret = usdt_trace_bpf__load(tracer->usdt);
@@ -127,114 +61,6 @@ static int load_usdt(struct vft_tracer *tracer, struct vferry_error *err)
 			err, ret, "no memory for a table of %u rows: fewer VFs, or without --by vf",
 			tracer->filter.rows ? tracer->filter.rows : 512);
 	return vferry_fail(err, ret, "cannot load the BPF programs: %s", strerror(-ret));
-}
-
-/* The kernel's admin queue: by fentry, else by kprobe, else not at all. */
-static bool try_queue(struct vft_tracer *tracer, bool fentry, char *why, size_t room)
-{
-	struct kernel_aq_bpf *queue = kernel_aq_bpf__open();
-	bool done = fentry ? vft_kernel_has_function(&tracer->kernel, "vp_modern_avq_done")
-			   : vft_kernel_has_symbol("vp_modern_avq_done");
-	int ret;
-
-	if (!queue) {
-		snprintf(why, room, "%s", strerror(errno));
-		return false;
-	}
-	SET_FILTER(queue, &tracer->filter);
-	bpf_program__set_autoload(queue->progs.exec_fentry, fentry);
-	bpf_program__set_autoload(queue->progs.exec_fexit, fentry);
-	bpf_program__set_autoload(queue->progs.done_fentry, fentry && done);
-	bpf_program__set_autoload(queue->progs.exec_kprobe, !fentry);
-	bpf_program__set_autoload(queue->progs.exec_kretprobe, !fentry);
-	bpf_program__set_autoload(queue->progs.done_kprobe, !fentry && done);
-	ret = share_maps(tracer, queue->obj);
-	if (!ret)
-		ret = kernel_aq_bpf__load(queue);
-	if (!ret)
-		ret = kernel_aq_bpf__attach(queue);
-	if (ret) {
-		snprintf(why, room, "%s%s", strerror(-ret),
-			 ret == -EPERM			    ? " (lockdown?)"
-			 : ret == -ENOENT || ret == -ENODEV ? " (not built into this kernel)"
-							    : "");
-		kernel_aq_bpf__destroy(queue);
-		return false;
-	}
-	tracer->queue = queue;
-	return true;
-}
-
-static void load_queue(struct vft_tracer *tracer)
-{
-	static const char target[] = "vp_modern_admin_cmd_exec";
-	char why[160] = "";
-
-	if (!tracer->filter.kernel) {
-		rung(tracer, "kernel admin queue", VFT_RUNG_OFF, "not asked for");
-		return;
-	}
-	if (!vft_kernel_has_symbol(target)) {
-		rung(tracer, "kernel admin queue", VFT_RUNG_ABSENT,
-		     "this kernel has no virtio_pci admin queue, or its module is not loaded (6.8 and later have it)");
-		return;
-	}
-	if (getenv("VFERRY_NO_FENTRY")) {
-		rung(tracer, "kernel admin queue by fentry", VFT_RUNG_OFF, "VFERRY_NO_FENTRY");
-	} else if (vft_kernel_has_function(&tracer->kernel, target)) {
-		if (try_queue(tracer, true, why, sizeof(why))) {
-			rung(tracer, "kernel admin queue by fentry", VFT_RUNG_OK, "");
-			return;
-		}
-		rung(tracer, "kernel admin queue by fentry", VFT_RUNG_FAILED, why);
-	} else {
-		rung(tracer, "kernel admin queue by fentry", VFT_RUNG_ABSENT,
-		     "no type information (BTF) for it");
-	}
-	if (try_queue(tracer, false, why, sizeof(why)))
-		rung(tracer, "kernel admin queue by kprobe", VFT_RUNG_OK, "");
-	else
-		rung(tracer, "kernel admin queue by kprobe", VFT_RUNG_FAILED, why);
-}
-
-static void load_ring(struct vft_tracer *tracer)
-{
-	bool req = vft_kernel_tracepoint_args(&tracer->kernel, "io_uring_submit_req") >= 0;
-	int complete = vft_kernel_tracepoint_args(&tracer->kernel, "io_uring_complete");
-	struct ring_bpf *ring;
-	int ret;
-
-	if (!tracer->filter.ring) {
-		rung(tracer, "io_uring", VFT_RUNG_OFF, "not asked for (--ring)");
-		return;
-	}
-	if (complete < 0) {
-		rung(tracer, "io_uring", VFT_RUNG_ABSENT,
-		     "no type information (BTF) for its tracepoints");
-		return;
-	}
-	ring = ring_bpf__open();
-	if (!ring) {
-		rung(tracer, "io_uring", VFT_RUNG_FAILED, strerror(errno));
-		return;
-	}
-	SET_FILTER(ring, &tracer->filter);
-	bpf_program__set_autoload(ring->progs.submit_req, req);
-	bpf_program__set_autoload(ring->progs.submit_sqe, !req);
-	bpf_program__set_autoload(ring->progs.complete_scalars, complete > 3);
-	bpf_program__set_autoload(ring->progs.complete_entry, complete == 3);
-	ret = share_maps(tracer, ring->obj);
-	if (!ret)
-		ret = ring_bpf__load(ring);
-	if (!ret)
-		ret = ring_bpf__attach(ring);
-	if (ret) {
-		rung(tracer, "io_uring", VFT_RUNG_FAILED, strerror(-ret));
-		ring_bpf__destroy(ring);
-		return;
-	}
-	tracer->ring = ring;
-	rung(tracer, "io_uring", VFT_RUNG_OK, "");
 }
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)
@@ -267,9 +93,10 @@ int vft_tracer_open(struct vft_tracer **out, const struct vft_filter *filter,
 	tracer->links[0] = bpf_program__attach(tracer->usdt->progs.exec);
 	if (tracer->links[0] && !libbpf_get_error(tracer->links[0]))
 		tracer->link_count = 1;
-	tracer->usdt_rung = rung(tracer, "libvferry's probes (USDT)", VFT_RUNG_OK, "");
-	load_queue(tracer);
-	load_ring(tracer);
+	tracer->usdt_rung = vft_rung(tracer, "libvferry's probes (USDT)", VFT_RUNG_OK, "");
+	vft_load_queue(tracer);
+	vft_load_ring(tracer);
+	vft_load_irq(tracer);
 	*out = tracer;
 	return 0;
 }
@@ -389,6 +216,7 @@ void vft_tracer_close(struct vft_tracer *tracer)
 	for (unsigned int i = 0; i < tracer->link_count; i++)
 		bpf_link__destroy(tracer->links[i]);
 	ring_bpf__destroy(tracer->ring);
+	vfio_irq_bpf__destroy(tracer->irq);
 	kernel_aq_bpf__destroy(tracer->queue);
 	usdt_trace_bpf__destroy(tracer->usdt);
 	vft_kernel_close(&tracer->kernel);
@@ -462,4 +290,6 @@ void vft_tracer_cost(const struct vft_tracer *tracer, __u64 *run_ns, __u64 *run_
 		add_cost(tracer->queue->obj, run_ns, run_count);
 	if (tracer->ring)
 		add_cost(tracer->ring->obj, run_ns, run_count);
+	if (tracer->irq)
+		add_cost(tracer->irq->obj, run_ns, run_count);
 }

@@ -188,6 +188,11 @@ static struct json_object *row_object(const struct vft_report *report,
 	add(object, "waiting_sum_ns", row->wait_ns);
 	add(object, "device_sum_ns", row->device_ns);
 	add(object, "reaping_sum_ns", row->reap_ns);
+	if (row->irq_split) {
+		add(object, "interrupt_count", row->irq_split);
+		add(object, "device_to_interrupt_sum_ns", row->irq_device_ns);
+		add(object, "interrupt_to_wake_sum_ns", row->irq_wake_ns);
+	}
 	if (report->hist)
 		json_object_object_add(object, "histogram", histogram(row));
 	return object;

@@ -51,6 +51,9 @@ static void add_row(struct vft_row *sum, const struct vft_row *share)
 	sum->device_ns += share->device_ns;
 	sum->reap_ns += share->reap_ns;
 	sum->split += share->split;
+	sum->irq_split += share->irq_split;
+	sum->irq_device_ns += share->irq_device_ns;
+	sum->irq_wake_ns += share->irq_wake_ns;
 	sum->bytes += share->bytes;
 	sum->retries += share->retries;
 	for (unsigned int i = 0; i < VFT_STATUSES; i++)
@@ -111,6 +114,9 @@ static void subtract(struct vft_row *row, const struct vft_row *before)
 	row->device_ns -= before->device_ns;
 	row->reap_ns -= before->reap_ns;
 	row->split -= before->split;
+	row->irq_split -= before->irq_split;
+	row->irq_device_ns -= before->irq_device_ns;
+	row->irq_wake_ns -= before->irq_wake_ns;
 	row->bytes -= before->bytes;
 	row->retries -= before->retries;
 	for (unsigned int i = 0; i < VFT_STATUSES; i++)

@@ -181,6 +181,12 @@ static void table_row(FILE *out, const struct vft_report *report, const struct v
 			vft_text_ns(p90, sizeof(p90), row->device_ns / row->split),
 			vft_text_ns(p99, sizeof(p99), row->reap_ns / row->split),
 			(unsigned long long)row->split);
+	if (report->split && row->irq_split)
+		fprintf(out,
+			"       mean: device to interrupt %s, interrupt to wake-up %s (of %llu)\n",
+			vft_text_ns(p50, sizeof(p50), row->irq_device_ns / row->irq_split),
+			vft_text_ns(p90, sizeof(p90), row->irq_wake_ns / row->irq_split),
+			(unsigned long long)row->irq_split);
 	if (report->hist)
 		histogram(out, row, report->width);
 }
