@@ -13,6 +13,18 @@ static struct user_queue *queue_of(struct vf_admin *admin)
 	return (struct user_queue *)admin;
 }
 
+static int reap(struct user_queue *queue);
+
+/* Whoever was stopped for a while finds deadlines passed and answers waiting: the answers count. */
+static bool answered_meanwhile(struct user_queue *queue, struct vferry_cmd *cmd)
+{
+	const struct command_slot *slot = &queue->slots[of(cmd)->slot];
+
+	reap(queue);
+	/* The command's memory may be its caller's again, or carry another command. */
+	return slot->cmd != cmd || of(cmd)->deadline_ns > vf_now_ns();
+}
+
 static void due(struct vf_timer *timer)
 {
 	struct cmd_state_of *state =
@@ -25,6 +37,10 @@ static void due(struct vf_timer *timer)
 		vf_cmd_remove(cmd);
 		vf_timer_set(queue->base.ring, &state->timer, state->deadline_ns);
 		vf_queue_send(queue, cmd);
+		return;
+	}
+	if (state->state == CMD_ISSUED && answered_meanwhile(queue, cmd)) {
+		vf_queue_deliver(queue);
 		return;
 	}
 	vf_queue_end(queue, cmd, -ETIMEDOUT,

@@ -130,7 +130,8 @@ struct vf_move {
 
 	uint64_t progress_ns; /* something moved */
 	uint64_t begin_ns;
-	uint64_t bytes; /* context bytes passed, for the rate */
+	uint64_t watched_ns; /* the watchdog looked last */
+	uint64_t bytes;	     /* context bytes passed, for the rate */
 	struct vf_timer watchdog;
 	struct vf_op interrupt;
 	bool interrupted;

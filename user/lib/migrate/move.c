@@ -207,6 +207,10 @@ static void watch(struct vf_timer *timer)
 	struct vf_move *move =
 		(struct vf_move *)((char *)timer - offsetof(struct vf_move, watchdog));
 	uint64_t now = vf_now_ns();
+	/* A process that was stopped has not waited: what came meanwhile is looked at first. */
+	if (now - move->watched_ns > move->timeout_ns / 4)
+		move->progress_ns = now;
+	move->watched_ns = now;
 	/* The peer's hook may run as long as ours may. */
 	uint64_t limit = move->timeout_ns;
 
@@ -231,6 +235,7 @@ static void watch(struct vf_timer *timer)
 void vf_move_watch(struct vf_move *move)
 {
 	move->watchdog.fn = watch;
+	move->watched_ns = vf_now_ns();
 	vf_timer_set(move->ring, &move->watchdog, vf_now_ns() + move->timeout_ns / 16 + 1000000);
 	if (move->opts->interrupt_fd < 0 || move->interrupt.busy)
 		return;
