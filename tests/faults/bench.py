@@ -20,7 +20,7 @@ class Side:
         self.run.mkdir()
         self.mounted = False
         if run_size:
-            done = run(["mount", "-t", "tmpfs", "-o", f"size={run_size}", "none", self.run])
+            done = run(["mount", "-t", "tmpfs", "-o", f"size={run_size},mode=0755", "none", self.run])
             if done.returncode:
                 raise Skip(f"no tmpfs can be mounted here: {done.stderr.strip()}")
             self.mounted = True

@@ -70,7 +70,7 @@ def every(known):
                     cases.append(at_point(point, kind, n, side))
     for point in known:
         if point.startswith("source-") or point in BACK:
-            cases.append(at_point(point, "kill", bench="clears"))
+            cases += [at_point(point, kind, bench="clears") for kind in ("kill", "disconnect")]
         if point.startswith("destination-") and point not in ("destination-done", "destination-active"):
             cases.append(at_point(point, "kill", bench="refusing"))
     for kind in ("cut", "reset", "stall", "delay", "flip"):

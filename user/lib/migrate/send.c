@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include "migrate/ask.h"
 #include "migrate/source.h"
 
 #define LINGER_NS 5000000000ULL
@@ -85,6 +86,49 @@ static void linger(struct vf_source_run *run, const struct vf_link *link)
 	}
 }
 
+static int until_settled(struct vf_move *move, struct vferry_error *err)
+{
+	while (move->settled < move->count) {
+		int ret = vf_ring_turn(move->ring, UINT64_MAX);
+
+		if (ret < 0 && ret != -EINTR)
+			return vferry_fail(err, ret,
+					   "the io_uring loop failed: %s; journals are kept",
+					   strerror(-ret));
+	}
+	return 0;
+}
+
+/*
+ * What a device whose READ clears has given is kept here, and nowhere else: while it is, a destination that cannot be
+ * heard any more is asked, so that a REFUSED can still be followed.
+ */
+static bool ask_while_kept(struct vf_move *move)
+{
+	bool back = false;
+
+	for (uint32_t i = 0; i < move->count; i++) {
+		struct vf_lane *lane = move->lanes[i];
+		struct vf_source *source = vf_source_of(lane);
+		enum vferry_state answer;
+		struct vferry_error why;
+
+		if (!source->reads_clear || source->refused ||
+		    lane->state != VFERRY_STATE_RELEASED ||
+		    lane->result->outcome != VFERRY_OUTCOME_IN_DOUBT ||
+		    vf_ask(move->opts->peer, lane->id, VFERRY_STATE_RELEASED, move->timeout_ns,
+			   move->opts->interrupt_fd, &answer, &why) ||
+		    answer != VFERRY_STATE_REFUSED)
+			continue;
+		source->refused = back = true;
+		lane->settled = false;
+		move->settled--;
+		vf_move_progress(move);
+		vf_source_undo(lane);
+	}
+	return back;
+}
+
 static int run_lanes(struct vf_source_run *run, struct vf_link *link, struct vferry_error *err)
 {
 	struct vf_move *move = &run->move;
@@ -100,13 +144,11 @@ static int run_lanes(struct vf_source_run *run, struct vf_link *link, struct vfe
 	vf_move_watch(move);
 	for (uint32_t i = 0; i < move->count; i++)
 		vf_source_begin(move->lanes[i]);
-	while (move->settled < move->count) {
-		ret = vf_ring_turn(move->ring, UINT64_MAX);
-		if (ret < 0 && ret != -EINTR)
-			return vferry_fail(err, ret,
-					   "the io_uring loop failed: %s; journals are kept",
-					   strerror(-ret));
-	}
+	ret = until_settled(move, err);
+	if (!ret && ask_while_kept(move))
+		ret = until_settled(move, err);
+	if (ret)
+		return ret;
 	linger(run, link);
 	ret = vf_move_verdict(move, err);
 	if (ret && move->broken)

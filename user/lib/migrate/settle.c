@@ -95,6 +95,26 @@ static int in_doubt(struct vf_settling *settling, const char *words)
 	return -EINPROGRESS;
 }
 
+/*
+ * What a device whose READ clears had given in Freeze was kept by its engine. Nothing was read of it before Freeze, and
+ * all was put back before another mode was set.
+ */
+static int kept_lost(struct vf_settling *settling, struct vferry_error *err)
+{
+	const struct vf_journal_record *record = &settling->journal.record;
+	enum vferry_mode mode;
+	int ret;
+
+	if (!(record->flags & VF_JOURNAL_KEEPS))
+		return 0;
+	ret = vferry_mode_get(settling->owner, record->vf, &mode, NULL, err);
+	if (ret || mode != VFERRY_MODE_FREEZE)
+		return ret;
+	return in_doubt(settling,
+			"the device's READ clears, and what it had given was kept by the engine "
+			"that died: the VF cannot be taken back, it must be reset");
+}
+
 /* The copy here is gone with the owner's reset: nothing of this side can be made Active. */
 static int stale_source(struct vf_settling *settling, struct vferry_error *err)
 {
@@ -145,19 +165,25 @@ static int released(struct vf_settling *settling, struct vferry_error *err)
 	struct vferry_error why;
 	int ret;
 
-	if (opts->flags & VFERRY_RECOVER_DESTINATION_IS_DEAD)
+	if (opts->flags & VFERRY_RECOVER_DESTINATION_IS_DEAD) {
+		ret = kept_lost(settling, err);
+		if (ret)
+			return ret;
 		return vf_settle_back(
 			settling,
 			"taken back because the destination is said to be dead: if it is "
 			"not, there are two live copies now",
 			err);
+	}
 	ret = vf_ask(peer, record->id, VFERRY_STATE_RELEASED,
 		     opts->timeout_ns ? opts->timeout_ns : ASK_NS, opts->interrupt_fd, &answer,
 		     &why);
 	if (!ret && answer == VFERRY_STATE_ACTIVE)
 		return gone(settling, peer, err);
-	if (!ret)
-		return vf_settle_back(settling, "the destination refused", err);
+	if (!ret) {
+		ret = kept_lost(settling, err);
+		return ret ? ret : vf_settle_back(settling, "the destination refused", err);
+	}
 	say(settling, why.text);
 	if (record->flags & VF_JOURNAL_ONE_WAY && opts->flags & VFERRY_RECOVER_FINISH) {
 		say(settling, "whoever holds the stream has the VF: the journal is deleted");
@@ -177,24 +203,15 @@ static int released(struct vf_settling *settling, struct vferry_error *err)
 int vf_settle_source(struct vf_settling *settling, struct vferry_error *err)
 {
 	const struct vf_journal_record *record = &settling->journal.record;
-	enum vferry_mode mode = VFERRY_MODE_FREEZE;
 	int ret;
 
 	if (settling->stale)
 		return stale_source(settling, err);
 	switch (record->state) {
 	case VFERRY_STATE_FROZEN:
-		if (record->flags & VF_JOURNAL_KEEPS) {
-			ret = vferry_mode_get(settling->owner, record->vf, &mode, NULL, err);
-			if (ret)
-				return ret;
-		}
-		/* Nothing was read of it before Freeze; after it, all was put back before another mode was set. */
-		if (record->flags & VF_JOURNAL_KEEPS && mode == VFERRY_MODE_FREEZE)
-			return in_doubt(
-				settling,
-				"the device's READ clears, and what it had given was kept by the "
-				"engine that died: the VF cannot be taken back, it must be reset");
+		ret = kept_lost(settling, err);
+		if (ret)
+			return ret;
 		/* fall through */
 	case VFERRY_STATE_PRECOPY:
 	case VFERRY_STATE_STOPPED:
