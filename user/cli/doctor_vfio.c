@@ -188,6 +188,6 @@ void doctor_ways(struct doctor *doctor)
 	else
 		doctor_say(
 			doctor, "uring-cmd", DOCTOR_MISSING,
-			"make -C kmod, then insmod kmod/vferry.ko",
+			"make kmod, then insmod kmod/vferry_vfio_pci.ko (kmod/README.md)",
 			"io_uring passthrough needs the kernel module of kmod/, which is not loaded");
 }

@@ -71,7 +71,7 @@ static unsigned char *slot_memory(struct user_queue *queue, uint16_t slot)
 }
 
 /* A truncated MODE_SET reads as Active and resumes a device: its data is never left out. */
-static uint32_t inline_bytes(const struct vferry_cmd *cmd)
+uint32_t vf_chain_inline_bytes(const struct vferry_cmd *cmd)
 {
 	bool one_byte = cmd->opcode == VFERRY_CMD_DEV_MODE_SET ||
 			cmd->opcode == VFERRY_CMD_DEV_CTX_SIZE_GET;
@@ -81,7 +81,7 @@ static uint32_t inline_bytes(const struct vferry_cmd *cmd)
 	return one_byte && !cmd->inline_length ? VFERRY_ADMIN_ALIGN : padded(cmd->inline_length);
 }
 
-static uint32_t result_bytes(const struct vferry_cmd *cmd)
+uint32_t vf_chain_result_bytes(const struct vferry_cmd *cmd)
 {
 	return cmd->result_count ? 0 : padded(cmd->result_room);
 }
@@ -102,7 +102,7 @@ int vf_chain_add(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slot
 		.group_member_id = htole64(cmd->member),
 	};
 	struct vferry_sg out[1 + VFERRY_CMD_SG_MAX], in[1 + VFERRY_CMD_SG_MAX];
-	uint32_t data = inline_bytes(cmd);
+	uint32_t data = vf_chain_inline_bytes(cmd);
 
 	if (cmd->order == VF_ORDER_RAW)
 		return vf_vq_add(&queue->vq, cmd->data, cmd->data_count, cmd->result,
@@ -113,7 +113,8 @@ int vf_chain_add(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slot
 	memcpy(memory + HEADER, cmd->inline_data, cmd->inline_length);
 	memset(memory + VF_COMMAND_WRITABLE, 0, ANSWER);
 	out[0] = (struct vferry_sg){ iova, HEADER + data };
-	in[0] = (struct vferry_sg){ iova + VF_COMMAND_WRITABLE, ANSWER + result_bytes(cmd) };
+	in[0] = (struct vferry_sg){ iova + VF_COMMAND_WRITABLE,
+				    ANSWER + vf_chain_result_bytes(cmd) };
 	if (cmd->data_count)
 		memcpy(out + 1, cmd->data, cmd->data_count * sizeof(*out));
 	if (cmd->result_count)
@@ -122,10 +123,20 @@ int vf_chain_add(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slot
 			 queue->lease->indirect ? &table : NULL, &queue->slots[slot]);
 }
 
+void vf_chain_result(struct user_queue *queue, struct vferry_cmd *cmd, const void *result)
+{
+	/* Padding of ours is no result of the device's. */
+	if (cmd->used > cmd->result_room)
+		cmd->used = cmd->result_room;
+	memcpy(queue->answer, result, cmd->used);
+	memset(queue->answer + cmd->used, 0, sizeof(queue->answer) - cmd->used);
+	cmd->answer = queue->answer;
+}
+
 int vf_chain_take(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slot, uint32_t used)
 {
 	const unsigned char *memory = slot_memory(queue, slot) + VF_COMMAND_WRITABLE;
-	uint64_t room = ANSWER + result_bytes(cmd);
+	uint64_t room = ANSWER + vf_chain_result_bytes(cmd);
 	struct vferry_admin_answer_hdr header;
 	int ret;
 
@@ -140,11 +151,6 @@ int vf_chain_take(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slo
 	ret = vf_answer_take(cmd, &header, used, room);
 	if (ret || cmd->result_count || !cmd->result_room)
 		return ret;
-	/* Padding of ours is no result of the device's. */
-	if (cmd->used > cmd->result_room)
-		cmd->used = cmd->result_room;
-	memcpy(queue->answer, memory + ANSWER, cmd->used);
-	memset(queue->answer + cmd->used, 0, sizeof(queue->answer) - cmd->used);
-	cmd->answer = queue->answer;
+	vf_chain_result(queue, cmd, memory + ANSWER);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include "admin/owner.h"
+#include "admin/uring_cmd.h"
 #include "bus/lent.h"
 #include "virtio/pf.h"
 
@@ -96,12 +97,17 @@ int vf_owner_open_on(struct vferry_owner **out, struct vf_ring *ring, const char
 	owner->poll_fd = owner->timer_fd = -1;
 	owner->ring = ring;
 	owner->timeout_ns = opts.timeout_ns;
-	if (opts.flags & VFERRY_OWNER_DIRECT)
-		ret = take_directly(owner, address, &opts, err);
-	else
-		ret = vf_lent_borrow(&owner->lease, address, &opts, err);
-	if (!ret)
-		ret = vf_user_queue_open(&owner->admin, ring, &owner->lease, err);
+	if (vf_uring_cmd_is(address)) {
+		/* The kernel module is its own keeper. */
+		ret = vf_uring_cmd_open(&owner->admin, ring, &owner->lease, address, &opts, err);
+	} else {
+		if (opts.flags & VFERRY_OWNER_DIRECT)
+			ret = take_directly(owner, address, &opts, err);
+		else
+			ret = vf_lent_borrow(&owner->lease, address, &opts, err);
+		if (!ret)
+			ret = vf_user_queue_open(&owner->admin, ring, &owner->lease, err);
+	}
 	if (!ret) {
 		owner->admin->timeout_ns = opts.timeout_ns;
 		if (owner->lease.arena_bytes >= opts.slot_bytes) {

@@ -69,8 +69,31 @@ struct lane {
 	struct vf_timer timer;
 };
 
+/* What carries the commands: a virtqueue of ours (user_queue.c), or the kernel module (uring_cmd.c). */
+struct vf_queue_way {
+	/* NULL, or what is wrong with the command */
+	const char *(*check)(const struct user_queue *queue, const struct vferry_cmd *cmd);
+	/* in the slot's memory; 0, -ENOSPC: later, -EPROTO */
+	int (*add)(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slot);
+	/* what was added, to the device */
+	void (*publish)(struct user_queue *queue);
+	/* 1: an answer, whose token is its slot; 0; -EPROTO with vq.broken */
+	int (*pop)(struct user_queue *queue, struct vf_vq_answer *answer);
+	/* the answer, into the command; 0, or why there is none */
+	int (*take)(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slot, uint32_t used);
+	/* an answer is to signal lease->call_fd; true: there is one already */
+	bool (*listen)(struct user_queue *queue);
+	/* none needs to, somebody is looking */
+	void (*quiet)(struct user_queue *queue);
+	/* nothing is the device's any more */
+	void (*restart)(struct user_queue *queue);
+	void (*close)(struct user_queue *queue);
+};
+
 struct user_queue {
 	struct vf_admin base;
+	const struct vf_queue_way *way;
+	void *carrier; /* the way's own */
 	struct vf_lease *lease;
 	struct vf_vq vq;
 	struct command_slot *slots;
@@ -108,9 +131,19 @@ const char *vf_chain_check(const struct user_queue *queue, const struct vferry_c
 int vf_chain_add(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slot);
 /** vf_chain_take() - copy the answer out of the slot's memory, into @cmd and queue->answer. 0 or -EPROTO. */
 int vf_chain_take(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slot, uint32_t used);
+/** vf_chain_inline_bytes() - of inline data that the device gets, padding included. */
+uint32_t vf_chain_inline_bytes(const struct vferry_cmd *cmd);
+/** vf_chain_result_bytes() - of room for a result in the command's own memory, padding included. */
+uint32_t vf_chain_result_bytes(const struct vferry_cmd *cmd);
+/** vf_chain_result() - @result, which stands in the command's own memory, out of reach of the device. */
+void vf_chain_result(struct user_queue *queue, struct vferry_cmd *cmd, const void *result);
 
 /* user_queue.c */
 void vf_queue_send(struct user_queue *queue, struct vferry_cmd *cmd);
+/** vf_queue_open() - a queue with @slots places, carried by @way. Closing it closes @carrier; on failure it stays the caller's. */
+int vf_queue_open(struct user_queue **queue, struct vf_ring *ring, struct vf_lease *lease,
+		  const struct vf_queue_way *way, void *carrier, unsigned int slots,
+		  struct vferry_error *err);
 
 /* queue_end.c */
 void vf_slots_free(struct user_queue *queue); /* all of them */

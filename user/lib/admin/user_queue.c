@@ -78,7 +78,7 @@ static void answered(struct user_queue *queue, const struct vf_vq_answer *answer
 	vf_cmd_remove(cmd);
 	queue->base.queued++;
 	cmd->wake_ns = queue->wake_ns > cmd->issue_ns ? queue->wake_ns : vf_now_ns();
-	cmd->error = vf_chain_take(queue, cmd, (uint16_t)(slot - queue->slots), answer->length);
+	cmd->error = queue->way->take(queue, cmd, (uint16_t)(slot - queue->slots), answer->length);
 	vf_slot_free(queue, slot);
 	later = !cmd->error && cmd->status == VFERRY_STATUS_EAGAIN && !cmd->no_retry;
 	if (later) {
@@ -105,7 +105,7 @@ static int reap(struct user_queue *queue)
 
 	if (queue->base.dead)
 		return vf_queue_deliver(queue);
-	while ((ret = vf_vq_pop(&queue->vq, &answer)) > 0) {
+	while ((ret = queue->way->pop(queue, &answer)) > 0) {
 		answered(queue, &answer);
 		/* One at a time: there is one buffer for answers. */
 		calls += vf_queue_deliver(queue);
@@ -113,31 +113,6 @@ static int reap(struct user_queue *queue)
 	if (ret < 0)
 		vf_queue_die(queue, -EPROTO, queue->vq.broken);
 	return calls + vf_queue_deliver(queue);
-}
-
-/* --- the doorbell --- */
-
-static void ring_doorbell(struct user_queue *queue)
-{
-	static const uint64_t one = 1; /* outlives the queue, as a write on its way may */
-	struct io_uring_sqe *sqe;
-
-	queue->base.stats.doorbells++;
-	switch (queue->lease->doorbell) {
-	case VF_DOORBELL_STORE:
-		*queue->lease->notify = htole16(queue->lease->queue);
-		break;
-	case VF_DOORBELL_EVENTFD:
-		/* Goes out with the system call that waits, and cannot block it. */
-		sqe = vf_ring_sqe(queue->base.ring, NULL);
-		io_uring_prep_write(sqe, queue->lease->kick_fd, &one, sizeof(one), 0);
-		vf_ring_quiet(queue->base.ring, sqe);
-		break;
-	case VF_DOORBELL_RELAY:
-		if (queue->lease->ops->kick(queue->lease) == -ENODEV)
-			vf_queue_die(queue, -ENODEV, "the owner or its keeper is gone");
-		break;
-	}
 }
 
 /* --- sending --- */
@@ -159,7 +134,7 @@ static void issue(struct user_queue *queue)
 		struct vferry_cmd *cmd = queue->waiting.head;
 		struct command_slot *slot = &queue->slots[queue->free_slot];
 
-		if (vf_chain_add(queue, cmd, queue->free_slot))
+		if (queue->way->add(queue, cmd, queue->free_slot))
 			break;
 		of(cmd)->slot = queue->free_slot;
 		queue->free_slot = slot->next_free;
@@ -180,8 +155,7 @@ static void issue(struct user_queue *queue)
 	now = vf_now_ns();
 	for (struct vferry_cmd *cmd = first; cmd; cmd = of(cmd)->next)
 		cmd->issue_ns = now;
-	if (vf_vq_publish(&queue->vq))
-		ring_doorbell(queue);
+	queue->way->publish(queue);
 }
 
 static int before_wait(struct vf_hook *hook)
@@ -196,7 +170,7 @@ static int before_wait(struct vf_hook *hook)
 		issue(queue);
 		if (queue->base.dead)
 			return calls + vf_queue_deliver(queue);
-		if (!vf_vq_listen(&queue->vq))
+		if (!queue->way->listen(queue))
 			return calls;
 	}
 	return calls ? calls : 1;
@@ -221,7 +195,7 @@ static void called(struct vf_op *op, int32_t res, uint32_t flags)
 	if (res > 0) {
 		queue->wake_ns = vf_now_ns();
 		queue->base.stats.interrupts++;
-		vf_vq_quiet(&queue->vq);
+		queue->way->quiet(queue);
 		reap(queue);
 	}
 	if (flags & IORING_CQE_F_MORE)
@@ -268,7 +242,7 @@ static void submit(struct vf_admin *admin, struct vferry_cmd *cmd)
 {
 	struct user_queue *queue = queue_of(admin);
 	struct cmd_state_of *state = of(cmd);
-	const char *why = vf_chain_check(queue, cmd);
+	const char *why = queue->way->check(queue, cmd);
 
 	admin->queued++;
 	state->queue = queue;
@@ -320,7 +294,7 @@ static int settle(struct vf_admin *admin, uint64_t deadline_ns)
 	if (ret)
 		return ret == -ENODEV ? ret : -EBUSY;
 	vf_queue_end_all(queue, -ECANCELED, "the admin queue was reset");
-	vf_vq_restart(&queue->vq);
+	queue->way->restart(queue);
 	vf_slots_free(queue);
 	admin->dead = 0;
 	queue->dead_why = NULL;
@@ -347,7 +321,7 @@ static void close_queue(struct vf_admin *admin)
 	}
 	vf_timer_stop(admin->ring, &queue->soon);
 	vf_order_free(queue);
-	vf_vq_close(&queue->vq);
+	queue->way->close(queue);
 	free(queue->slots);
 	free(queue);
 }
@@ -357,6 +331,110 @@ static const struct vf_admin_ops ops = {
 	.cancel = cancel,
 	.settle = settle,
 	.close = close_queue,
+};
+
+int vf_queue_open(struct user_queue **out, struct vf_ring *ring, struct vf_lease *lease,
+		  const struct vf_queue_way *way, void *carrier, unsigned int slots,
+		  struct vferry_error *err)
+{
+	struct user_queue *queue = calloc(1, sizeof(*queue));
+	int fd;
+
+	if (queue)
+		queue->slots = calloc(slots, sizeof(*queue->slots));
+	if (!queue || !queue->slots) {
+		free(queue);
+		return vferry_fail(err, -ENOMEM, "no memory");
+	}
+	queue->slots_count = slots;
+	queue->way = way;
+	queue->carrier = carrier;
+	queue->base.ops = &ops;
+	queue->base.ring = ring;
+	queue->base.timeout_ns = 5000000000ULL;
+	queue->base.room = queue->slots_count;
+	queue->base.owner_hash = vferry_probe_hash(lease->address);
+	queue->lease = lease;
+	queue->call.done = called;
+	queue->end.done = ended;
+	queue->soon.fn = vf_queue_deliver_now;
+	queue->hook.fn = before_wait;
+	vf_slots_free(queue);
+	listen_for_call(queue);
+	fd = lease->ops->fd(lease);
+	if (fd >= 0)
+		listen_for_end(queue, fd);
+	vf_ring_hook(ring, &queue->hook);
+	*out = queue;
+	return 0;
+}
+
+/* --- the virtqueue that carries them --- */
+
+static void ring_doorbell(struct user_queue *queue)
+{
+	static const uint64_t one = 1; /* outlives the queue, as a write on its way may */
+	struct io_uring_sqe *sqe;
+
+	queue->base.stats.doorbells++;
+	switch (queue->lease->doorbell) {
+	case VF_DOORBELL_STORE:
+		*queue->lease->notify = htole16(queue->lease->queue);
+		break;
+	case VF_DOORBELL_EVENTFD:
+		/* Goes out with the system call that waits, and cannot block it. */
+		sqe = vf_ring_sqe(queue->base.ring, NULL);
+		io_uring_prep_write(sqe, queue->lease->kick_fd, &one, sizeof(one), 0);
+		vf_ring_quiet(queue->base.ring, sqe);
+		break;
+	case VF_DOORBELL_RELAY:
+		if (queue->lease->ops->kick(queue->lease) == -ENODEV)
+			vf_queue_die(queue, -ENODEV, "the owner or its keeper is gone");
+		break;
+	}
+}
+
+static void publish(struct user_queue *queue)
+{
+	if (vf_vq_publish(&queue->vq))
+		ring_doorbell(queue);
+}
+
+static int pop(struct user_queue *queue, struct vf_vq_answer *answer)
+{
+	return vf_vq_pop(&queue->vq, answer);
+}
+
+static bool listen_to_vq(struct user_queue *queue)
+{
+	return vf_vq_listen(&queue->vq);
+}
+
+static void quiet(struct user_queue *queue)
+{
+	vf_vq_quiet(&queue->vq);
+}
+
+static void restart(struct user_queue *queue)
+{
+	vf_vq_restart(&queue->vq);
+}
+
+static void close_vq(struct user_queue *queue)
+{
+	vf_vq_close(&queue->vq);
+}
+
+static const struct vf_queue_way virtqueue = {
+	.check = vf_chain_check,
+	.add = vf_chain_add,
+	.publish = publish,
+	.pop = pop,
+	.take = vf_chain_take,
+	.listen = listen_to_vq,
+	.quiet = quiet,
+	.restart = restart,
+	.close = close_vq,
 };
 
 /* A lease may come from another process: its offsets are checked before they are followed. */
@@ -392,45 +470,28 @@ int vf_user_queue_open(struct vf_admin **admin, struct vf_ring *ring, struct vf_
 	struct user_queue *queue;
 	struct vf_vq_layout layout;
 	const char *why = check_lease(lease, &layout);
+	struct vf_vq vq;
 	uint64_t slots;
-	int ret, fd;
+	int ret;
 
 	if (why)
 		return vferry_fail(err, -EINVAL, "%s: admin queue %u as lent: %s", lease->address,
 				   lease->queue, why);
-	queue = calloc(1, sizeof(*queue));
-	if (!queue)
-		return vferry_fail(err, -ENOMEM, "no memory");
 	slots = (lease->rings_bytes - lease->commands_offset) / VF_COMMAND_BYTES;
-	queue->slots_count = slots < lease->queue_size ? (unsigned int)slots : lease->queue_size;
-	queue->slots = calloc(queue->slots_count, sizeof(*queue->slots));
-	ret = queue->slots ? vf_vq_open(&queue->vq, lease->rings, &layout, lease->queue_size,
-					lease->event_idx)
-			   : -ENOMEM;
-	if (ret) {
-		free(queue->slots);
-		free(queue);
+	if (slots > lease->queue_size)
+		slots = lease->queue_size;
+	ret = vf_vq_open(&vq, lease->rings, &layout, lease->queue_size, lease->event_idx);
+	if (ret)
 		return vferry_fail(err, ret, "%s: admin queue %u: %s", lease->address, lease->queue,
 				   ret == -EBUSY ? "it is not at rest: commands of an earlier "
 						   "borrower have no answer"
 						 : strerror(-ret));
+	ret = vf_queue_open(&queue, ring, lease, &virtqueue, NULL, (unsigned int)slots, err);
+	if (ret) {
+		vf_vq_close(&vq);
+		return ret;
 	}
-	queue->base.ops = &ops;
-	queue->base.ring = ring;
-	queue->base.timeout_ns = 5000000000ULL;
-	queue->base.room = queue->slots_count;
-	queue->base.owner_hash = vferry_probe_hash(lease->address);
-	queue->lease = lease;
-	queue->call.done = called;
-	queue->end.done = ended;
-	queue->soon.fn = vf_queue_deliver_now;
-	queue->hook.fn = before_wait;
-	vf_slots_free(queue);
-	listen_for_call(queue);
-	fd = lease->ops->fd(lease);
-	if (fd >= 0)
-		listen_for_end(queue, fd);
-	vf_ring_hook(ring, &queue->hook);
+	queue->vq = vq;
 	*admin = &queue->base;
 	return 0;
 }

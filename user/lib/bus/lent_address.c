@@ -99,6 +99,22 @@ static int vfio_address(const char *bdf, char *out, size_t room, struct vferry_e
 	return 0;
 }
 
+static int uring_cmd_address(const char *path, char *out, size_t room, struct vferry_error *err)
+{
+	char real[PATH_MAX];
+
+	if (!*path)
+		return vferry_fail(err, -EINVAL,
+				   "uring-cmd: needs a device node, as "
+				   "uring-cmd:/dev/vferry/0000:65:00.0");
+	/* A node that is not there yet is the one of this name. */
+	if (!realpath(path, real))
+		snprintf(real, sizeof(real), "%s", path);
+	if ((size_t)snprintf(out, room, "uring-cmd:%s", real) >= room)
+		return vferry_fail(err, -ENAMETOOLONG, "uring-cmd:%.40s...: too long", path);
+	return 0;
+}
+
 int vf_owner_address(const char *address, char *out, size_t room, struct vferry_error *err)
 {
 	if (!strncmp(address, "vfio-user:", 10))
@@ -106,9 +122,7 @@ int vf_owner_address(const char *address, char *out, size_t room, struct vferry_
 	if (!strncmp(address, "vfio:", 5))
 		return vfio_address(address + 5, out, room, err);
 	if (!strncmp(address, "uring-cmd:", 10))
-		return vferry_fail(err, -EPROTONOSUPPORT,
-				   "%s needs no keeper: the kernel module holds the owner",
-				   address);
+		return uring_cmd_address(address + 10, out, room, err);
 	return vferry_fail(
 		err, -EINVAL,
 		"%s: not an owner's address; give vfio-user:PATH, vfio:BDF or uring-cmd:PATH",
@@ -122,6 +136,10 @@ int vf_keeper_socket(const char *address, char *path, size_t room, struct vferry
 	uint64_t name = 0;
 	int ret, n;
 
+	if (!strncmp(address, "uring-cmd:", 10))
+		return vferry_fail(err, -EPROTONOSUPPORT,
+				   "%s needs no keeper: the kernel module holds the owner",
+				   address);
 	ret = vf_owner_address(address, real, sizeof(real), err);
 	if (!ret)
 		ret = vf_run_dir(dir, sizeof(dir), err);
