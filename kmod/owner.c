@@ -276,7 +276,7 @@ static int attach(struct vferry_owner *owner)
 	/* Fails while a VFIO container has the group, and keeps VFIO out from now on. */
 	ret = iommu_device_claim_dma_owner(dev, owner);
 	if (ret)
-		return ret;
+		return ret == -EPERM ? -EBUSY : ret;
 	owner->claimed = true;
 	domain = iommu_paging_domain_alloc(dev);
 	if (IS_ERR(domain))
