@@ -57,7 +57,10 @@ class Guest:
                 slot += 1
         # SR-IOV as the kernel sees it: QEMU hides that of a vfio-user device.
         options += ["-device", "pcie-root-port,id=port1,chassis=1,addr=5.0", "-device", "igb,id=igb,bus=port1,addr=0.0"]
-        return options, [*names, "vferry.igb=0000:01:00.0"]
+        # Two that share an IOMMU group, for they stand behind one bridge.
+        options += ["-device", "pcie-pci-bridge,id=bridge,addr=6.0", "-device", "edu,bus=bridge,addr=1.0",
+                    "-device", "virtio-rng-pci,bus=bridge,addr=2.0"]
+        return options, [*names, "vferry.igb=0000:01:00.0", "vferry.edu=0000:02:01.0", "vferry.rng=0000:02:02.0"]
 
     def begin(self, scratch, owners, programs):
         """QEMU, its serial line in self.serial."""

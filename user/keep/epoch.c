@@ -81,12 +81,26 @@ bool epoch_check(struct keeper *keeper)
 	return false;
 }
 
+/* Readable says nothing on a socket, where answers come; on kernel VFIO it says that the kernel wants the device back. */
+static void watch_owner(struct keeper *keeper)
+{
+	int fd = vf_bus_fd(vf_pf_bus(keeper->pf));
+
+	if (fd >= 0)
+		io_uring_prep_poll_add(vf_ring_sqe(keeper->ring, &keeper->hangup), fd,
+				       POLLIN | POLLRDHUP);
+}
+
 static void hung_up(struct vf_op *op, int32_t res, uint32_t flags)
 {
 	struct keeper *keeper = (struct keeper *)((char *)op - offsetof(struct keeper, hangup));
 
-	if (res > 0 && !keeper->ended)
+	if (res <= 0 || keeper->ended)
+		return;
+	if (vf_bus_gone(vf_pf_bus(keeper->pf)))
 		owner_has_gone(keeper);
+	else
+		watch_owner(keeper);
 }
 
 static void look(struct vf_timer *timer)
@@ -100,15 +114,12 @@ static void look(struct vf_timer *timer)
 
 int epoch_begin(struct keeper *keeper, struct vferry_error *err)
 {
-	int fd = vf_bus_fd(vf_pf_bus(keeper->pf));
 	int ret = draw(keeper);
 
 	if (ret)
 		return vferry_fail(err, ret, "getrandom: %s", strerror(-ret));
 	keeper->hangup.done = hung_up;
-	/* No events but those that are always told: hang-up and error. */
-	if (fd >= 0)
-		io_uring_prep_poll_add(vf_ring_sqe(keeper->ring, &keeper->hangup), fd, POLLRDHUP);
+	watch_owner(keeper);
 	keeper->health.fn = look;
 	vf_timer_set(keeper->ring, &keeper->health, vf_now_ns() + HEALTH_NS);
 	return 0;

@@ -37,4 +37,8 @@ ok "a VF that there is not: the device's answer" fails 3 "" vferry admin "$owner
 ok "another holder is named" fails 1 "vferry" vferry admin "$owner" --direct mode get --vf 1
 ok "the keeper ends" vferry keep "$owner" --stop
 ok "and the PF can be held again" vferry keep "$owner"
-ok "and given up" vferry keep "$owner" --stop
+echo "$pf" >"$(device "$pf")/driver/unbind" &
+unbinder=$!
+ok "a driver's unbinding is granted: the keeper ends" until_true 60 sh -c "! [ -e $(device "$pf")/driver ]"
+wait $unbinder
+ok "and says so to who asks" fails 1 "bound to no driver" vferry keep "$owner"
