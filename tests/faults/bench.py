@@ -160,14 +160,14 @@ class Move:
         self.stop_seconds = stop_seconds
         self.stops = {}
         self.receiver = self.start(bench.b, [*limits_b, VFERRY, "-o", "json", "recv", bench.b.address, "--vf", vf, "--from",
-                                             self.peer, "--timeout", TIMEOUT, *recv], env_b)
+                                             self.peer, "--timeout", TIMEOUT, "--hook-timeout", "2s", *recv], env_b)
         end = time.monotonic() + LIMIT
         while not listening(self.peer) and self.receiver.poll() is None:
             if time.monotonic() > end:
                 raise AssertionError("the receiver does not listen")
             time.sleep(0.005)
         self.sender = self.start(bench.a, [*limits_a, VFERRY, "-o", "json", "send", bench.a.address, "--vf", vf, "--to",
-                                           self.to, "--timeout", TIMEOUT, "--chunk", "64K", *send], env_a)
+                                           self.to, "--timeout", TIMEOUT, "--hook-timeout", "2s", "--chunk", "64K", *send], env_a)
 
     def start(self, side, command, extra):
         out, err = (open(self.bench.scratch / f"{side.name}-{name}", "w+") for name in ("out", "err"))

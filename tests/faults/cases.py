@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Which faults there are, and where each can be met."""
 import os, random, subprocess
+import peer
 from bench import VFERRY
 
 KINDS = ("kill", "stop", "stall", "err", "refuse", "disconnect")
@@ -57,6 +58,17 @@ def at_point(point, kind, n=1, side=None, bench="plain"):
     return case("point", point + (f"@{side}" if point in BOTH else ""), kind, bench, point=point, side=side, n=n, **more)
 
 
+def found():
+    """What the campaign has found: one case for each fault that was mended."""
+    return [at_point("destination-activate", "stop"), at_point("destination-granted", "stop"), at_point("destination-done", "kill"),
+            at_point("destination-active", "stop"), at_point("journal-remove", "kill", side="b"),
+            at_point("journal-empty", "kill", side="a"), at_point("journal-write", "kill", side="b"),
+            at_point("source-back", "kill", bench="clears"), at_point("source-released", "kill", bench="clears"),
+            at_point("source-released", "disconnect", bench="clears"),
+            case("peer", "forward-RELEASE", "twice", way="forward", kind="RELEASE"),
+            case("peer", "forward-DONE", "foreign", way="forward", kind="DONE")]
+
+
 def every(known):
     """All points once, and one of each other kind of fault."""
     cases = []
@@ -77,6 +89,8 @@ def every(known):
         for way, at in (("forward", 0), ("forward", 30), ("forward", 900), ("forward", 300000), ("forward", 700000),
                         ("back", 0), ("back", 30), ("back", 300)):
             cases.append(case("network", f"{way}-{at}", kind, way=way, at=at))
+    for way, kind, deed in peer.every():
+        cases.append(case("peer", f"{way}-{kind}", deed, way=way, kind=kind))
     for who in ("owner", "keeper"):
         for side in ("a", "b"):
             for when in WHEN:
@@ -98,7 +112,7 @@ def drawn(known, seed, count):
     dice = random.Random(seed)
     cases = []
     for _ in range(count):
-        group = dice.choices(("point", "network", "device", "death", "limit", "disk"), (62, 14, 14, 4, 4, 2))[0]
+        group = dice.choices(("point", "network", "device", "peer", "death", "limit", "disk"), (56, 12, 12, 10, 4, 4, 2))[0]
         if group == "point":
             point = dice.choice(known)
             kinds = KINDS[:4] if point in RECOVER else KINDS
@@ -110,6 +124,10 @@ def drawn(known, seed, count):
             way, kind = dice.choice(("forward", "back")), dice.choice(("cut", "reset", "stall", "delay", "flip"))
             at = int(10 ** dice.uniform(0, 6.2 if way == "forward" else 2.8))
             cases.append(case("network", way, kind, way=way, at=at))
+        elif group == "peer":
+            way, kind, deed = dice.choice(peer.every())
+            more = {"nth": dice.randint(1, 8)} if kind == "CONTEXT" and deed in peer.DEEDS else {}
+            cases.append(case("peer", f"{way}-{kind}", deed, way=way, kind=kind, **more))
         elif group == "device":
             side, spec = dice.choice("ab"), dice.choice(DEVICE)
             cases.append(case("device", side, spec, "device", side=side, spec=spec))

@@ -119,7 +119,7 @@ static void context(struct vf_destination *destination, const struct vf_frame *f
 	if (!takes_context(destination)) {
 		/* What was under way when this side gave up is of no use; anything else is out of place. */
 		vf_arena_put(lane->move->owner->arena, slot);
-		if (!lane->failing && !lane->settled)
+		if (!lane->failing && !lane->settled && lane->state != VFERRY_STATE_ACTIVE)
 			vf_lane_fail(lane, -EPROTO,
 				     "the source sent CONTEXT, which has no place here");
 		return;
@@ -307,6 +307,14 @@ void vf_destination_frame(struct vf_lane *lane, const struct vf_frame *frame, vo
 	}
 	if (lane->settled || lane->failing)
 		return;
+	/* Nothing that a peer says makes an Active VF anything else; what is not DONE is as good as silence. */
+	if (lane->state == VFERRY_STATE_ACTIVE) {
+		if (frame->type == VF_FRAME_DONE &&
+		    !vf_message_parse(&message, payload, frame->length, &why) &&
+		    !memcmp(message.id, lane->id, VF_ID_BYTES))
+			vf_destination_done(destination);
+		return;
+	}
 	if (frame->type == VF_FRAME_ABORT) {
 		aborted(lane, frame, payload);
 		return;
@@ -327,8 +335,6 @@ void vf_destination_frame(struct vf_lane *lane, const struct vf_frame *frame, vo
 	else if (frame->type == VF_FRAME_RELEASE && destination->final &&
 		 (lane->state == VFERRY_STATE_LOADED || lane->move->mute))
 		vf_destination_release(destination);
-	else if (frame->type == VF_FRAME_DONE && lane->state == VFERRY_STATE_ACTIVE)
-		vf_destination_done(destination);
 	else
 		vf_lane_fail(lane, -EPROTO, "the source sent %s, which has no place in state %s",
 			     vf_frame_name(frame->type), vferry_state_name(lane->state));

@@ -181,6 +181,10 @@ void vf_destination_undo(struct vf_lane *lane)
 		vf_lane_settle(lane, VFERRY_OUTCOME_UNTOUCHED);
 		return;
 	}
+	if (lane->state == VFERRY_STATE_ACTIVE) {
+		vf_lane_doubt(lane, "the VF is Active here");
+		return;
+	}
 	vf_writer_drop(&destination->writer);
 	VF_FAULT_POINT("destination-undo");
 	/*
