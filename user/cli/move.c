@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 #include <vferry/owner.h>
 #include "cli/move.h"
@@ -56,16 +57,35 @@ static int all_vfs(struct move_cli *run, const char *address, struct vferry_erro
 	return cli_vfs_all(&run->vfs, count, err);
 }
 
+/* Not on a terminal: a line a second, when asked to say more. */
+static bool plain_line_due(struct move_cli *run)
+{
+	struct timespec now;
+
+	if (!cli_verbose(run->cli) || cli_json(run->cli))
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec == run->line_at)
+		return false;
+	run->line_at = now.tv_sec;
+	return true;
+}
+
 static void show(void *arg, const struct vferry_progress *progress)
 {
 	struct move_cli *run = arg;
 	char done[32], left[32], rate[32];
 
-	if (!run->terminal)
+	if (!run->terminal && !plain_line_due(run))
 		return;
 	cli_format_value(done, sizeof(done), CLI_BYTES, progress->done_bytes);
 	cli_format_value(left, sizeof(left), CLI_BYTES, progress->remaining_bytes);
 	cli_format_value(rate, sizeof(rate), CLI_RATE, progress->rate_bytes);
+	if (!run->terminal) {
+		fprintf(stderr, "VF %u  %s  pass %u  %s, %s to go, %s\n", progress->vf,
+			vferry_state_name(progress->state), progress->pass + 1, done, left, rate);
+		return;
+	}
 	fprintf(stderr, "\r\033[KVF %u  %s  pass %u  %s, %s to go, %s", progress->vf,
 		vferry_state_name(progress->state), progress->pass + 1, done, left, rate);
 	fflush(stderr);

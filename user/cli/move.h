@@ -3,6 +3,7 @@
 #ifndef VF_CLI_MOVE_H
 #define VF_CLI_MOVE_H
 
+#include <time.h>
 #include <vferry/migrate.h>
 #include "cli/cli.h"
 
@@ -14,6 +15,7 @@ struct move_cli {
 	int signal; /* that came first, 0: none */
 	bool terminal;
 	bool shown;
+	time_t line_at; /* of the last plain line of progress */
 	struct vferry_move_opts opts;
 	struct vferry_move move;
 };

@@ -14,7 +14,6 @@ struct vf_source_run {
 	struct vf_move move;
 	enum vf_offer_kind kind;
 	uint32_t chunk_bytes;
-	uint32_t waiting; /* --together: lanes that stand at the gate @gate */
 };
 
 /** struct vf_source - one VF; @lane comes first */
