@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * vfio_kmod NODE [VF]: the kernel module's SQEs by hand, the good ones and the bad ones, as TAP lines. Run in a guest.
+ * vfio_kmod NODE late: a device that leaves SIZE_GET without an answer and lies about FIELDS_QUERY's.
  * vfio_kmod NODE fuzz SEED COUNT: random SQEs. vfio_kmod NODE hold: claims VF 1, has a command under way, waits.
  */
 #include <errno.h>
@@ -226,6 +227,55 @@ static void fuzz(unsigned int seed, unsigned long count, void *memory)
 	ok("every random SQE has its CQE", !answers[2]);
 }
 
+static int unregister(int buffer)
+{
+	struct vferry_uring_unregister unreg = { .buffer = (uint32_t)buffer };
+
+	return run(VFERRY_URING_UNREGISTER, &unreg, sizeof(unreg)).res;
+}
+
+static void late(void *memory)
+{
+	struct vferry_uring_claim claim = { .first = 1, .count = 2 };
+	struct vferry_uring_register reg = { .address = (uintptr_t)memory, .length = BUFFER_BYTES };
+	struct vferry_uring_admin size = admin(VFERRY_CMD_DEV_CTX_SIZE_GET, 1);
+	struct vferry_uring_admin mode = admin(VFERRY_CMD_DEV_MODE_GET, 1);
+	struct vferry_uring_admin fields = admin(VFERRY_CMD_DEV_CTX_FIELDS_QUERY, 1);
+	int buffer, other, ret;
+
+	run(VFERRY_URING_CLAIM, &claim, sizeof(claim));
+	buffer = run(VFERRY_URING_REGISTER, &reg, sizeof(reg)).res;
+	other = run(VFERRY_URING_REGISTER, &reg, sizeof(reg)).res;
+	size.inline_length = 8;
+	size.result_buffer = (uint32_t)buffer;
+	size.result_length = 8;
+	size.timeout_ms = 500;
+	mode.result_buffer = fields.result_buffer = (uint32_t)other;
+	mode.result_length = 8;
+	fields.result_length = 4096;
+	ok("no answer: ETIMEDOUT", run(VFERRY_URING_ADMIN, &size, sizeof(size)).res == -ETIMEDOUT);
+	ok("its buffer is the device's", unregister(buffer) == -EBUSY);
+	for (int i = 0; i < 200; i++) {
+		ret = unregister(buffer);
+		if (ret != -EBUSY)
+			break;
+		usleep(100000);
+	}
+	ok("until the queue was reset", ret == 0);
+	for (int i = 0; i < 20; i++) {
+		ret = run(VFERRY_URING_ADMIN, &mode, sizeof(mode)).res;
+		if (ret != -EIO)
+			break;
+		usleep(100000);
+	}
+	ok("then the queue works again", ret >= 9);
+	ret = run(VFERRY_URING_ADMIN, &fields, sizeof(fields)).res;
+	printf("# a used length that lies: %d\n", ret);
+	ok("a lie is EPROTO", ret == -EPROTO);
+	ok("and the queue goes on", run(VFERRY_URING_ADMIN, &mode, sizeof(mode)).res >= 9);
+	ok("the other buffer is free", unregister(other) == 0);
+}
+
 static void hold(void *memory)
 {
 	struct vferry_uring_claim claim = { .first = 1, .count = 1 };
@@ -255,6 +305,8 @@ int main(int argc, char **argv)
 		return 1;
 	if (argc > 4 && !strcmp(argv[2], "fuzz"))
 		fuzz((unsigned int)atoi(argv[3]), strtoul(argv[4], NULL, 0), memory);
+	else if (argc > 2 && !strcmp(argv[2], "late"))
+		late(memory);
 	else if (argc > 2 && !strcmp(argv[2], "hold"))
 		hold(memory);
 	else
