@@ -154,6 +154,23 @@ $(BUILD)/gen/bpf/%.skel.h: $(BUILD)/gen/bpf/%.bpf.o
 	$(call msg,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf >$@
 
+# --- The kernel module, where headers of a kernel that it supports are there ---------------------------------
+KDIR ?= $(shell kmod/usable /lib/modules/$(shell uname -r)/build)
+.PHONY: kmod
+ifneq ($(wildcard $(KDIR)/Makefile),)
+all: kmod
+kmod:
+	@mkdir -p $(BUILD)/kmod/kmod $(BUILD)/kmod/include/vferry
+	@cp -pu kmod/*.[ch] kmod/Kbuild kmod/Makefile $(BUILD)/kmod/kmod/
+	@cp -pu include/vferry/uring_cmd.h $(BUILD)/kmod/include/vferry/
+	$(call msg,KMOD,$(BUILD)/kmod/kmod/vferry_vfio_pci.ko)
+	$(Q)+$(MAKE) -s -C $(BUILD)/kmod/kmod KDIR=$(abspath $(KDIR)) modules
+else
+kmod:
+	@echo "kmod: no headers of a kernel from 6.12 on for $$(uname -r); give KDIR= (Debian: linux-headers-VERSION)" >&2
+	@false
+endif
+
 # --- Tests ----------------------------------------------------------------------------------------------
 $(BUILD)/libowner.a: $(owner_lib_obj)
 	$(call msg,AR,$@)
@@ -265,6 +282,7 @@ help:
 	@echo 'make check-guest  real kernel VFIO in QEMU      make check-model  the hand-off, model-checked'
 	@echo 'make check-faults 10,000 random faults (long)   make check-fuzz   a short run of each fuzz target'
 	@echo 'make bench        figures side by side          make install PREFIX= DESTDIR='
+	@echo 'make kmod KDIR=    the kernel module (kmod/README.md)'
 	@echo 'SAN=1 sanitizers, WERROR=1, CC=clang, BUILD=DIR'
 
 -include $(shell find $(BUILD)/obj $(BUILD)/fuzzobj -name '*.d' 2>/dev/null)
