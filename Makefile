@@ -191,6 +191,11 @@ $(BUILD)/tests/unit/cli_%: $(BUILD)/obj/tests/unit/cli_%.o $(BUILD)/libcli.a $(B
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_ldflags) $^ $(pkg_libs) $(trace_libs) -lcmocka -o $@
 
+$(BUILD)/tests/unit/profile_%: $(BUILD)/obj/tests/unit/profile_%.o $(BUILD)/libcli.a $(BUILD)/libvferry.a
+	$(call msg,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_ldflags) $^ $(pkg_libs) $(trace_libs) -lcmocka -o $@
+
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libvferry.a
 	$(call msg,LD,$@)
 	@mkdir -p $(@D)

@@ -57,7 +57,8 @@ static int show(struct cli *cli, struct prof_set *set)
 	}
 	if (cli_json(cli))
 		return cli_print(cli, report, NULL);
-	prof_text(stdout, report, terminal_width(), isatty(STDOUT_FILENO) && !getenv("NO_COLOR"));
+	prof_text(stdout, report, terminal_width(), isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
+		  cli_verbose(cli) > 0);
 	json_object_put(report);
 	return CLI_DONE;
 }

@@ -161,6 +161,15 @@ static bool scheduler_seen(const struct prof_side *side, int64_t shift, int64_t 
 	       side->kernel->from + shift <= begin && side->kernel->to + shift >= end;
 }
 
+/* The first look at a connection is made at Stop: what was sent again before is none of the downtime's. */
+static uint64_t retransmits_at_first(const struct prof_events *events)
+{
+	for (size_t i = 0; i < events->count; i++)
+		if (events->at[i].kind == PROF_TCP)
+			return events->at[i].b;
+	return 0;
+}
+
 static void count(struct prof_counts *counts, const struct prof_events *events, int64_t begin,
 		  int64_t end, uint64_t *retransmits_before)
 {
@@ -206,7 +215,7 @@ static int blame(const struct prof_pair *pair, struct prof_segment *segment)
 	for (unsigned int at = 0; at < PROF_SIDES; at++) {
 		const struct prof_side *side = pair->side[at];
 		int64_t shift = prof_on_source(pair, (enum prof_at)at, 0);
-		uint64_t before = 0;
+		uint64_t before;
 		bool scheduler;
 
 		if (!segment->side[at])
@@ -215,6 +224,7 @@ static int blame(const struct prof_pair *pair, struct prof_segment *segment)
 			fill = PROF_CAUSE_UNSEEN * PROF_SIDES + at;
 			continue;
 		}
+		before = retransmits_at_first(&pair->vf[at]->events);
 		scheduler = scheduler_seen(side, shift, segment->begin, segment->end);
 		engine(&spans, pair->vf[at], (enum prof_at)at, shift);
 		count(&segment->counts, &pair->vf[at]->events, segment->begin - shift,

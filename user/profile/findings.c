@@ -121,9 +121,10 @@ static void phase_rules(struct finder *finder, struct json_object *phase)
 		final_read(finder, phase);
 	else if (share(finder, device) >= 20)
 		found(finder, "device", name, device,
-		      "%u%% of the downtime is a device in %s: it had %llu commands for %s",
+		      "%u%% of the downtime is a device in %s: it had %llu command%s for %s",
 		      share(finder, device), name,
 		      (unsigned long long)prof_get(counts, "admin_commands"),
+		      prof_get(counts, "admin_commands") == 1 ? "" : "s",
 		      prof_ns(time, sizeof(time), (int64_t)device));
 	if (share(finder, hook) >= 10)
 		found(finder, "hook", name, hook,
@@ -189,6 +190,26 @@ static int largest_first(const void *a, const void *b)
 	return one > two ? -1 : one < two;
 }
 
+/* The same rule in the same phase of many VFs is one finding: its largest, and how many more. */
+static void fold(struct json_object *list)
+{
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *one = json_object_array_get_idx(list, i);
+		uint64_t more = 0;
+
+		for (size_t k = json_object_array_length(list); --k > i;) {
+			struct json_object *other = json_object_array_get_idx(list, k);
+
+			if (strcmp(prof_get_text(one, "rule"), prof_get_text(other, "rule")) ||
+			    strcmp(prof_get_text(one, "phase"), prof_get_text(other, "phase")))
+				continue;
+			json_object_array_del_idx(list, k, 1);
+			more++;
+		}
+		json_object_object_add(one, "more_vfs", json_object_new_uint64(more));
+	}
+}
+
 struct json_object *prof_findings(struct json_object *report)
 {
 	struct finder finder = { .list = json_object_new_array() };
@@ -208,6 +229,7 @@ struct json_object *prof_findings(struct json_object *report)
 		whole_rules(&finder);
 	}
 	json_object_array_sort(finder.list, largest_first);
+	fold(finder.list);
 	count = json_object_array_length(finder.list);
 	if (count > FINDINGS_MOST)
 		json_object_array_del_idx(finder.list, FINDINGS_MOST, count - FINDINGS_MOST);

@@ -221,7 +221,8 @@ size_t prof_values(struct json_object *report, const char *name, uint64_t *value
 struct json_object *prof_findings(struct json_object *report);
 
 /* --- renderers --- */
-void prof_text(FILE *out, struct json_object *report, unsigned int width, bool colours);
+/** prof_text() - @all: a waterfall for each VF, however many. */
+void prof_text(FILE *out, struct json_object *report, unsigned int width, bool colours, bool all);
 int prof_html(const char *path, struct json_object *report, struct vferry_error *err);
 int prof_chrome(const char *path, struct prof_set *set, struct vferry_error *err);
 int prof_metrics(const char *path, struct json_object *report, struct vferry_error *err);

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "profile/profile.h"
 
-#define VFS_SHOWN 8
+#define VFS_SHOWN 3 /* with more, the one that was down longest stands for them */
 
 const char *prof_ns(char *buffer, size_t room, int64_t ns)
 {
@@ -150,16 +150,36 @@ static void one_vf(FILE *out, struct json_object *vf, unsigned int width, bool c
 	}
 }
 
-static void words(FILE *out, struct json_object *list, const char *title)
+/* "  - " and the words, broken at blanks. */
+static void item(FILE *out, const char *text, unsigned int width)
+{
+	const size_t room = width - 5;
+
+	fputs("  - ", out);
+	while (strlen(text) > room) {
+		size_t end = room;
+
+		while (end && text[end] != ' ')
+			end--;
+		if (!end) /* one long word, such as a path */
+			end = strcspn(text, " ");
+		fprintf(out, "%.*s", (int)end, text);
+		text += end;
+		text += strspn(text, " ");
+		if (*text)
+			fputs("\n    ", out);
+	}
+	fprintf(out, "%s\n", text);
+}
+
+static void words(FILE *out, struct json_object *list, const char *title, unsigned int width)
 {
 	size_t count = list ? json_object_array_length(list) : 0;
 
-	if (!count)
-		return;
-	fprintf(out, "\n%s\n", title);
+	if (count)
+		fprintf(out, "\n%s\n", title);
 	for (size_t i = 0; i < count; i++)
-		fprintf(out, "  - %s\n",
-			json_object_get_string(json_object_array_get_idx(list, i)));
+		item(out, json_object_get_string(json_object_array_get_idx(list, i)), width);
 }
 
 static void table(FILE *out, struct json_object *rows, size_t count)
@@ -180,20 +200,36 @@ static void table(FILE *out, struct json_object *rows, size_t count)
 	}
 }
 
-void prof_text(FILE *out, struct json_object *report, unsigned int width, bool colours)
+/* The VF that was down longest: what one would ask for first. */
+static size_t worst(struct json_object *vfs)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < json_object_array_length(vfs); i++)
+		if (prof_get(json_object_array_get_idx(vfs, i), "downtime_ns") >
+		    prof_get(json_object_array_get_idx(vfs, found), "downtime_ns"))
+			found = i;
+	return found;
+}
+
+void prof_text(FILE *out, struct json_object *report, unsigned int width, bool colours, bool all)
 {
 	struct json_object *vfs = prof_get_array(report, "vfs");
 	struct json_object *rows = prof_get_array(report, "percentiles");
 	struct json_object *findings = prof_get_array(report, "findings");
 	size_t count = json_object_array_length(vfs);
+	char text[500];
 
-	fputs(count ? "S source, D destination, > on the way; a phase begins where the one before ends.\n"
+	fputs(count ? "S source, D destination, > on the way; each phase begins where one ends.\n"
 		    : "No migration is in these files.\n",
 	      out);
-	for (size_t i = 0; i < count && i < VFS_SHOWN; i++)
+	if (count > VFS_SHOWN && !all)
+		one_vf(out, json_object_array_get_idx(vfs, worst(vfs)), width, colours);
+	for (size_t i = 0; i < count && (count <= VFS_SHOWN || all); i++)
 		one_vf(out, json_object_array_get_idx(vfs, i), width, colours);
-	if (count > VFS_SHOWN)
-		fprintf(out, "\n%zu more VFs: see -o json or --report\n", count - VFS_SHOWN);
+	if (count > VFS_SHOWN && !all)
+		fprintf(out, "\n%zu more VFs, none of them down for longer (-v shows each)\n",
+			count - 1);
 	if (count > 1 && json_object_array_length(rows))
 		table(out, rows, count);
 	if (json_object_array_length(findings))
@@ -201,9 +237,15 @@ void prof_text(FILE *out, struct json_object *report, unsigned int width, bool c
 	for (size_t i = 0; i < json_object_array_length(findings); i++) {
 		struct json_object *one = json_object_array_get_idx(findings, i);
 
-		fprintf(out, "  - VF %llu: %s\n", (unsigned long long)prof_get(one, "vf"),
-			prof_get_text(one, "words"));
+		snprintf(text, sizeof(text), "VF %llu: %s", (unsigned long long)prof_get(one, "vf"),
+			 prof_get_text(one, "words"));
+		if (prof_get(one, "more_vfs"))
+			snprintf(text + strlen(text), sizeof(text) - strlen(text),
+				 " (and less in %llu other%s)",
+				 (unsigned long long)prof_get(one, "more_vfs"),
+				 prof_get(one, "more_vfs") == 1 ? "" : "s");
+		item(out, text, width);
 	}
-	words(out, prof_get_array(report, "problems"), "What is wrong with the input");
-	words(out, prof_get_array(report, "not_seen"), "What was not seen");
+	words(out, prof_get_array(report, "problems"), "What is wrong with the input", width);
+	words(out, prof_get_array(report, "not_seen"), "What was not seen", width);
 }
