@@ -29,7 +29,7 @@
 	"ul.plain{padding-left:1.2rem;margin:.3rem 0}ul.plain li{margin:.3rem 0}dt{font-weight:600;margin-top:.5rem}dd{margin:0 0 0 1rem}"              \
 	".only-narrow{display:none}"                                                                                                                    \
 	"@media(max-width:640px){body{font-size:14px}main{padding:1rem .6rem 3rem}.card{padding:.7rem .6rem}th,td{padding:.2rem .35rem}"                \
-	".wide-figure{display:none}td.w{min-width:32rem}.only-narrow{display:block}}"                                                                   \
+	".wide-figure{display:none}td.w{min-width:32rem}tfoot td.w{display:none}.only-narrow{display:block}}"                                           \
 	"@media print{:root{--bg:#fff;--fg:#000;--dim:#444;--line:#bbb;--card:#fff}body{font-size:10pt}.card{break-inside:avoid;border-color:#bbb}"     \
 	"details{display:block}details>*{display:block}summary{display:none}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}"
 

@@ -29,6 +29,14 @@ static const char *clock_name(enum prof_clock_kind kind)
 	return "not_known";
 }
 
+static int longest_first(const void *a, const void *b)
+{
+	uint64_t one = prof_get(*(struct json_object *const *)a, "duration_ns");
+	uint64_t two = prof_get(*(struct json_object *const *)b, "duration_ns");
+
+	return one > two ? -1 : one < two;
+}
+
 static struct json_object *causes_of(uint64_t cause[PROF_CAUSE_COUNT][PROF_SIDES])
 {
 	static const char *const sides[PROF_SIDES] = { "source", "destination" };
@@ -51,6 +59,7 @@ static struct json_object *causes_of(uint64_t cause[PROF_CAUSE_COUNT][PROF_SIDES
 			json_object_array_add(causes, one);
 		}
 	}
+	json_object_array_sort(causes, longest_first);
 	return causes;
 }
 
