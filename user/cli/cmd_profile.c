@@ -264,7 +264,7 @@ static const struct cli_option options[] = {
 
 static const struct cli_example examples[] = {
 	{ "on the source",
-	  "sudo vferry profile --out source.json -- vferry send vfio:0000:65:00.0 --vf 1 --to tcp:host2:7471" },
+	  "sudo vferry profile --out src.json -- vferry send $PF --vf 1 --to $PEER" },
 	{ "both sides as one page",
 	  "vferry profile source.json destination.json --report out.html" },
 	{ "in a CI", "vferry profile --compare yesterday.json today.json --threshold 10" },
