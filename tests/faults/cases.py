@@ -62,6 +62,7 @@ def found():
     """What the campaign has found: one case for each fault that was mended."""
     return [at_point("destination-activate", "stop"), at_point("destination-granted", "stop"), at_point("destination-done", "kill"),
             at_point("destination-active", "stop"), at_point("journal-remove", "kill", side="b"),
+            at_point("lane-command", "err", 3, "b", "refusing"), at_point("lane-answer", "kill", 5, "b", "refusing"),
             at_point("journal-empty", "kill", side="a"), at_point("journal-write", "kill", side="b"),
             at_point("source-back", "kill", bench="clears"), at_point("source-released", "kill", bench="clears"),
             at_point("source-released", "disconnect", bench="clears"),

@@ -127,18 +127,10 @@ void vf_destination_done(struct vf_destination *destination)
 static void undone(struct vf_lane *lane)
 {
 	struct vf_destination *destination = vf_destination_of(lane);
-	struct vferry_error why;
 
-	/* Written down before it is said, so that it stays true whoever asks. */
-	if (vf_journal_write(&lane->journal, VFERRY_STATE_REFUSED, &why)) {
-		vf_lane_doubt(lane, why.text);
-		return;
-	}
-	VF_FAULT_POINT("destination-refused");
 	vf_lane_phase(lane, VFERRY_PHASE_DST_REFUSED);
 	vf_lane_say_words(lane, destination->released ? VF_FRAME_REFUSED : VF_FRAME_REFUSE,
 			  lane->result->error, lane->result->why.text);
-	lane->state = VFERRY_STATE_REFUSED;
 	snprintf(lane->result->undone, sizeof(lane->result->undone),
 		 "what had been staged is discarded, VF %u is %s, as it was found", lane->vf,
 		 vferry_mode_name(lane->mode));
@@ -154,12 +146,29 @@ static void discarded(struct vf_lane *lane)
 	vf_lane_mode(lane, lane->mode_found, undone);
 }
 
+/*
+ * Written down before it is said, so that it stays true whoever asks; and before the VF is as it was found: that may be
+ * Active, and with GRANTED in the journal it would be taken for the guest at work.
+ */
+static void refuse(struct vf_lane *lane)
+{
+	struct vferry_error why;
+
+	if (vf_journal_write(&lane->journal, VFERRY_STATE_REFUSED, &why)) {
+		vf_lane_doubt(lane, why.text);
+		return;
+	}
+	lane->state = lane->result->state = VFERRY_STATE_REFUSED;
+	VF_FAULT_POINT("destination-refused");
+	vf_lane_call(lane, VFERRY_CMD_DEV_CTX_DISCARD, -1, 0, discarded);
+}
+
 static void mode_asked(struct vf_lane *lane)
 {
 	uint8_t mode = *(const uint8_t *)lane->cmd.answer;
 
 	if (mode != VFERRY_MODE_ACTIVE) {
-		vf_lane_call(lane, VFERRY_CMD_DEV_CTX_DISCARD, -1, 0, discarded);
+		refuse(lane);
 		return;
 	}
 	/* The answer was lost, not the command: it is Active, and everything else follows from that. */
@@ -194,7 +203,7 @@ void vf_destination_undo(struct vf_lane *lane)
 	if (lane->state == VFERRY_STATE_GRANTED && lane->cmd.opcode == VFERRY_CMD_DEV_MODE_SET)
 		vf_lane_call(lane, VFERRY_CMD_DEV_MODE_GET, -1, 1, mode_asked);
 	else
-		vf_lane_call(lane, VFERRY_CMD_DEV_CTX_DISCARD, -1, 0, discarded);
+		refuse(lane);
 }
 
 static bool destination_quiet(struct vf_lane *lane)
