@@ -2,6 +2,13 @@
 # The kernel module: admin commands as SQEs on /dev/vferry/BDF, beside a PF that stays a VFIO device.
 . /t/lib.sh
 
+# The kernel's counters are of each CPU until they are asked for.
+all_unpinned()
+{
+	echo 1 >/proc/sys/vm/stat_refresh
+	[ "$(grep nr_foll_pin_acquired /proc/vmstat | cut -d' ' -f2)" = "$(grep nr_foll_pin_released /proc/vmstat | cut -d' ' -f2)" ]
+}
+
 module=/t/vferry_vfio_pci.ko
 if [ ! -f $module ]; then
 	skip "the kernel module" "not built for this kernel: no headers"
@@ -57,7 +64,7 @@ ok "the module has it again" until_true 20 vferry admin "$owner" mode get --vf 1
 
 # At random moments: whatever is under way, the next engine finds the VF and an owner that answers.
 killed=0
-for n in $(seq 60); do
+for n in $(seq 20); do
 	vfio_kmod "$node" hold >/tmp/held 2>&1 &
 	holder=$!
 	usleep $((n * 7919 % 120000))
@@ -68,36 +75,11 @@ done
 ok "$killed kills at odd moments: it answers" until_true 20 vferry admin "$owner" mode get --vf 1-2
 
 begin=$(date +%s)
-for seed in 1 2 3; do
-	vfio_kmod "$node" fuzz $seed 2000 || echo "not ok - random SQEs with seed $seed"
+for seed in 1 2; do
+	vfio_kmod "$node" fuzz $seed 1000 || echo "not ok - random SQEs with seed $seed"
 done
-note "fuzz: 3 times 2000 batches in $(($(date +%s) - begin)) s"
+note "fuzz: 2 times 1000 batches in $(($(date +%s) - begin)) s"
 ok "after that it still answers" until_true 20 vferry admin "$owner" mode get --vf 1-2
-
-# A whole migration, both ends through the module.
-to=uring-cmd:/dev/vferry/$pf_b
-move()
-{
-	local receiver status=0
-
-	vferry recv "$to" --vf 1 --from tcp:127.0.0.1:7472 >/tmp/recv.out 2>&1 &
-	receiver=$!
-	until_true 30 sh -c 'grep -qi ":1D30 " /proc/net/tcp' || { cat /tmp/recv.out; return 1; }
-	vferry send "$owner" --vf 1 --to tcp:127.0.0.1:7472 -o json >/tmp/send.json 2>/tmp/send.err || status=$?
-	wait $receiver || status=$?
-	[ $status = 0 ] || cat /tmp/send.json /tmp/send.err /tmp/recv.out
-	return $status
-}
-mode_is() { vferry admin "$1" mode get --vf 1 -o json | tee /dev/stderr | grep -q "\"mode\": *\"$2\""; }
-ip link set lo up 2>/dev/null || ifconfig lo 127.0.0.1 up
-vferry admin "$owner" discard --vf 1 >/dev/null 2>&1
-vferry admin "$owner" mode set active --vf 1 >/dev/null 2>&1
-ok "the other PF is bound too" bind "$pf_b" vferry-vfio-pci
-ok "a VF moves to the other owner" move
-ok "the source is frozen" mode_is "$owner" freeze
-ok "the destination is active" mode_is "$to" active
-number() { sed -n "s/.*\"$1\": \([0-9]*\),*/\1/p" /tmp/send.json | head -n 1; }
-echo "# table uring-cmd: move of $(number context_bytes) bytes in $(number total_ns) ns, down for $(number downtime_ns) ns"
 
 ok "unbound and bound again" sh -c "echo $pf >/sys/bus/pci/drivers/vferry-vfio-pci/unbind; echo $pf >/sys/bus/pci/drivers_probe; test -c $node"
 ok "it answers" vferry admin "$owner" mode get --vf 1
@@ -108,4 +90,4 @@ echo "$pf" >/sys/bus/pci/drivers_probe
 ok "and it answers" vferry admin "$owner" mode get --vf 1
 ok "rmmod again" until_true 20 rmmod vferry_vfio_pci
 note "pages pinned before: $pages; acquired $(grep nr_foll_pin_acquired /proc/vmstat | cut -d' ' -f2), released $(grep nr_foll_pin_released /proc/vmstat | cut -d' ' -f2)"
-ok "no page stays pinned" sh -c '[ $(grep nr_foll_pin_acquired /proc/vmstat | cut -d" " -f2) = $(grep nr_foll_pin_released /proc/vmstat | cut -d" " -f2) ]'
+ok "no page stays pinned" until_true 20 all_unpinned
