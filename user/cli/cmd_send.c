@@ -32,6 +32,37 @@ static const char *const about[] = {
 	NULL,
 };
 
+static const char *const hooks[] = {
+	"A hook is a gate: the move waits until it has ended, and goes on only when it ends with 0. Any other status, a "
+	"signal, or --hook-timeout gives the VF back. source-stopped: the device writes the guest's memory no more, so its "
+	"last pages may be copied. before-release: 0 says that memory and disks are at the destination; after it this side "
+	"gives up the VF. On the other side vferry recv runs destination-before-active, whose 0 says that the guest's memory "
+	"is there, and destination-active, after which the guest may run. Hooks stand in the downtime: --max-downtime "
+	"bounds it, and takes the VF back while that is still allowed.",
+	"QEMU: start the guest's migration first, with the capability pause-before-switchover, so that memory is copied while "
+	"VF and guest work. At source-stopped the hook waits until query-migrate says pre-switchover, then sends "
+	"migrate-continue with that state, on the guest's QMP socket. At before-release it waits until query-migrate says "
+	"completed, and exits with 1 when that says failed. QEMU at the destination runs with -incoming and -S; there the "
+	"hook answers destination-before-active with 0 when query-status says paused, and sends cont at destination-active. "
+	"When vferry send ends with any status but 0 and 7, the guest is continued at the source (cont).",
+	"libvirt: a script given to vferry send --hook --hook-timeout 5min. "
+	"case $VFERRY_EVENT in "
+	"source-stopped) exec virsh migrate --live --persistent --suspend guest1 qemu+ssh://host2/system;; "
+	"before-release) test \"$(virsh -c qemu+ssh://host2/system domstate guest1)\" = paused;; esac. "
+	"At the destination, to vferry recv --hook: "
+	"case $VFERRY_EVENT in "
+	"destination-before-active) test \"$(virsh domstate guest1)\" = paused;; "
+	"destination-active) exec virsh resume guest1;; esac. "
+	"The VF is down for as long as virsh migrate copies memory: where that is too long, use the way of QEMU above, "
+	"through virsh qemu-monitor-command.",
+	NULL,
+};
+
+static const struct cli_section sections[] = {
+	{ "HOOKS", hooks },
+	{ NULL, NULL },
+};
+
 static const struct cli_option positionals[] = { CLI_ARG_OWNER, CLI_END };
 
 static const struct cli_option options[] = {
@@ -126,6 +157,7 @@ const struct cli_command cli_cmd_send = {
 	.options = options,
 	.examples = examples,
 	.exits = CLI_X_OWNER | CLI_X(CLI_IN_DOUBT) | CLI_X_SIGNALS,
+	.sections = sections,
 	.see = see,
 	.run = run,
 };
