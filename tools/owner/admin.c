@@ -21,7 +21,11 @@ static bool rule_group(const struct admin_command *command)
 
 static bool rule_opcode(const struct admin_command *command)
 {
-	return command->opcode < 64 && (command->owner->admin->list >> command->opcode & 1);
+	uint64_t list = command->owner->admin->list;
+
+	if (WRONG(command->owner, LIST_BASE_STICKS))
+		list |= VFERRY_LIST_BASE;
+	return command->opcode < 64 && (list >> command->opcode & 1);
 }
 
 static bool uses_member(uint16_t opcode)
@@ -37,6 +41,14 @@ static bool rule_member(const struct admin_command *command)
 
 static struct answer validate(const struct admin_command *command)
 {
+	const struct owner *owner = command->owner;
+
+	if (command->misformed)
+		return ANSWER(EINVAL, INVALID_FIELD);
+	if (WRONG(owner, OPCODE_FIRST) && !rule_opcode(command))
+		return ANSWER(EINVAL, INVALID_OPCODE);
+	if (WRONG(owner, MEMBER_FIRST) && rule_group(command) && !rule_member(command))
+		return ANSWER(EINVAL, INVALID_MEMBER);
 	if (!rule_group(command))
 		return ANSWER(EINVAL, INVALID_GROUP);
 	if (!rule_opcode(command))
@@ -57,12 +69,16 @@ static struct answer list_query(struct admin_command *command)
 {
 	uint64_t word = htole64(SUPPORTED);
 
+	if (WRONG(command->owner, LIST_SHRINKS) && command->owner->admin->list != VFERRY_LIST_BASE)
+		word = htole64(command->owner->admin->list);
 	put_result(command, &word, sizeof(word));
+	if (WRONG(command->owner, LIST_RAGGED))
+		put_result(command, "\0\0\0", 4);
 	return ANSWER_OK;
 }
 
 /* Missing bytes read as zero, zero words may follow; a command that LIST_QUERY does not name is refused. */
-static bool rule_list_supported(struct segments *data, uint64_t *list)
+static bool rule_list_supported(const struct owner *owner, struct segments *data, uint64_t *list)
 {
 	uint64_t words = 65536 / 64;
 	uint64_t word = 0;
@@ -70,12 +86,16 @@ static bool rule_list_supported(struct segments *data, uint64_t *list)
 
 	got = segments_get(data, &word, sizeof(word));
 	*list = le64toh(word);
+	if (WRONG(owner, LIST_SUPERSET))
+		*list &= SUPPORTED;
 	if (*list & ~SUPPORTED)
 		return false;
+	if (WRONG(owner, LIST_FIRST_WORD))
+		return true;
 	while (got == sizeof(word) && --words) {
 		word = 0;
 		got = segments_get(data, &word, sizeof(word));
-		if (word)
+		if (word || (got && WRONG(owner, LIST_LONG_REFUSED)))
 			return false;
 	}
 	return true;
@@ -83,11 +103,19 @@ static bool rule_list_supported(struct segments *data, uint64_t *list)
 
 static struct answer list_use(struct admin_command *command)
 {
+	struct owner *owner = command->owner;
 	uint64_t list;
 
-	if (!rule_list_supported(&command->data, &list))
+	if (WRONG(owner, LIST_ONCE) && owner->admin->list != VFERRY_LIST_BASE)
+		return ANSWER(EINVAL, INVALID_COMMAND);
+	if (!rule_list_supported(owner, &command->data, &list)) {
+		if (WRONG(owner, LIST_REFUSED_APPLIES))
+			owner->admin->list = list & SUPPORTED;
 		return ANSWER(EINVAL, INVALID_FIELD);
-	command->owner->admin->list = list;
+	}
+	if (!list && WRONG(owner, LIST_EMPTY_REFUSED))
+		return ANSWER(EINVAL, INVALID_FIELD);
+	owner->admin->list = WRONG(owner, LIST_IGNORED) ? SUPPORTED : list;
 	return ANSWER_OK;
 }
 
@@ -97,6 +125,9 @@ static struct answer mode_get(struct admin_command *command)
 {
 	struct vferry_admin_mode result = { .mode = (uint8_t)command->fn->mode };
 
+	if (result.mode == VFERRY_MODE_FREEZE && WRONG(command->owner, MODE_GET_FREEZE))
+		result.mode = VFERRY_MODE_STOP;
+
 	put_result(command, &result, sizeof(result));
 	return ANSWER_OK;
 }
@@ -105,10 +136,12 @@ static struct answer size_get(struct admin_command *command)
 {
 	struct vferry_admin_size_data data = { 0 };
 	struct vferry_admin_size_result result;
-	const struct function *fn = command->fn;
+	struct function *fn = command->fn;
 
 	segments_get(&command->data, &data, sizeof(data));
-	if (data.freeze_mode > 1)
+	if (WRONG(command->owner, SIZE_CLOSES))
+		image_close(fn);
+	if (data.freeze_mode > 1 && !WRONG(command->owner, SIZE_FLAG_ANY))
 		return ANSWER(EINVAL, INVALID_FIELD);
 	result.size = htole64(data.freeze_mode ? image_estimate_frozen(fn) : image_remaining(fn));
 	put_result(command, &result, sizeof(result));
@@ -132,22 +165,36 @@ static uint64_t read_room(const struct admin_command *command)
 /* OK with nothing would read as the end of the stream. */
 static bool rule_read_has_room(const struct function *fn, uint64_t room)
 {
-	return room || !image_remaining(fn);
+	return room || !image_remaining(fn) || FN_WRONG(fn, READ_ZERO_OK);
 }
 
 static struct answer context_read(struct admin_command *command)
 {
 	uint64_t room = read_room(command);
 
-	if (!rule_read_has_room(command->fn, room))
+	if (command->fn->mode == VFERRY_MODE_STOP && WRONG(command->owner, READ_STOP_REFUSED))
 		return ANSWER(EINVAL, INVALID_COMMAND);
+	if (!rule_read_has_room(command->fn, room)) {
+		struct segments nowhere = { NULL, 0, 0 };
+
+		if (WRONG(command->owner, READ_REFUSED_MOVES) ||
+		    (WRONG(command->owner, READ_HEADER_MOVES) && command->writable < 8))
+			image_read(command->fn, &nowhere, 8);
+		return ANSWER(EINVAL, INVALID_COMMAND);
+	}
 	command->output = image_read(command->fn, &command->result, room);
 	command->result_bytes = command->output;
+	if (WRONG(command->owner, READ_CONTEXT_LEN))
+		command->output = (command->output + 7) & ~7u;
 	return ANSWER_OK;
 }
 
 static bool rule_write_in_freeze(const struct function *fn)
 {
+	if (fn->mode == VFERRY_MODE_STOP && FN_WRONG(fn, WRITE_IN_STOP))
+		return true;
+	if (fn->mode == VFERRY_MODE_ACTIVE && FN_WRONG(fn, WRITE_IN_ACTIVE))
+		return true;
 	return fn->mode == VFERRY_MODE_FREEZE;
 }
 
@@ -155,14 +202,30 @@ static struct answer context_write(struct admin_command *command)
 {
 	struct vferry_error err = { 0 };
 
-	if (!rule_write_in_freeze(command->fn))
+	if (!rule_write_in_freeze(command->fn)) {
+		if (WRONG(command->owner, WRITE_REFUSES_BUT_STAGES))
+			stage_write(command->fn, &command->data, &err);
 		return ANSWER(EINVAL, INVALID_COMMAND);
+	}
+	if (WRONG(command->owner, WRITE_EMPTY_REFUSED) && command->readable <= 24)
+		return ANSWER(EINVAL, INVALID_FIELD);
+	if (command->fn->admin->stage.forgiven)
+		return ANSWER_OK;
+	if (WRONG(command->owner, WRITE_CLOSES))
+		image_close(command->fn);
 	switch (stage_write(command->fn, &command->data, &err)) {
 	case 0:
 		return ANSWER_OK;
 	case -ENOMEM:
 		return ANSWER(ENOMEM, NORESOURCE);
 	}
+	if (wrong_forgives(&command->owner->opts.wrongs, err.text)) {
+		stage_drop(command->fn);
+		command->fn->admin->stage.forgiven = true;
+		return ANSWER_OK;
+	}
+	if (WRONG(command->owner, WRITE_BAD_DROPS))
+		stage_drop(command->fn);
 	admin_log(command->fn, "write refused: %s", err.text);
 	return ANSWER(EINVAL, INVALID_FIELD);
 }
@@ -170,7 +233,19 @@ static struct answer context_write(struct admin_command *command)
 static void put_field(struct admin_command *command, uint16_t type, uint64_t length)
 {
 	struct vferry_admin_field field = { .type = htole16(type), .length = htole64(length) };
+	const struct owner *owner = command->owner;
 
+	if (type == VFERRY_CTX_DEVICE_STATUS && WRONG(owner, FIELDS_MISSING))
+		return;
+	if (type == VFERRY_CTX_DEVICE_CFG && WRONG(owner, FIELDS_FREEZE) &&
+	    command->fn->mode == VFERRY_MODE_FREEZE)
+		return;
+	if (type == VFERRY_CTX_PCI_COMMON_CFG && WRONG(owner, FIELDS_LENGTH))
+		field.length = htole64(8);
+	if (WRONG(owner, FIELDS_DIRTY))
+		field.reserved[5] = 1;
+	if (type == VFERRY_CTX_DEVICE_STATUS && WRONG(owner, FIELDS_TWICE))
+		put_result(command, &field, sizeof(field));
 	put_result(command, &field, sizeof(field));
 }
 
@@ -180,6 +255,10 @@ static struct answer fields_query(struct admin_command *command)
 	const struct keys *keys = &command->fn->admin->keys;
 	int last = -1;
 
+	if (WRONG(command->owner, FIELDS_CLOSES))
+		image_close(command->fn);
+	if (WRONG(command->owner, FIELDS_ROOM) && command->writable < 8 + 16 * 11)
+		return ANSWER(ENOMEM, NORESOURCE);
 	put_field(command, VFERRY_CTX_START, sizeof(struct vferry_ctx_start));
 	for (uint32_t slot = 0; slot < keys->count && slot <= keys->small; slot++) {
 		struct key key = keys_at(keys, slot);
@@ -194,8 +273,21 @@ static struct answer fields_query(struct admin_command *command)
 
 static struct answer discard(struct admin_command *command)
 {
-	image_discard(command->fn);
-	stage_drop(command->fn);
+	struct owner *owner = command->owner;
+	struct function *fn = command->fn;
+
+	if (WRONG(owner, DISCARD_FREEZE_ONLY) && fn->mode != VFERRY_MODE_FREEZE)
+		return ANSWER(EINVAL, INVALID_COMMAND);
+	if (WRONG(owner, DISCARD_UNDOES))
+		fn_reset(fn);
+	if (WRONG(owner, DISCARD_ACTIVE))
+		fn->mode = VFERRY_MODE_ACTIVE;
+	for (unsigned int i = 1; i <= owner->opts.vfs && WRONG(owner, READ_MEMBERS); i++)
+		image_discard(&owner->vfs[i]);
+	if (!WRONG(owner, DISCARD_KEEPS_CURSOR))
+		image_discard(fn);
+	if (!WRONG(owner, DISCARD_KEEPS_STAGED))
+		stage_drop(fn);
 	return ANSWER_OK;
 }
 
@@ -233,6 +325,12 @@ void admin_execute(struct admin_command *command)
 	}
 	answer = validate(command);
 	if (answer.status) {
+		if (WRONG(command->owner, OPCODE_UNKNOWN_OK) &&
+		    answer.qualifier == VFERRY_Q_INVALID_OPCODE)
+			answer = ANSWER_OK;
+		if (WRONG(command->owner, LIST_TOO_LATE) && command->fn &&
+		    (command->opcode & 0x7fff) == VFERRY_CMD_DEV_MODE_SET)
+			command->fn->mode = VFERRY_MODE_STOP;
 		service_executed(command, answer);
 		return;
 	}
@@ -246,9 +344,16 @@ void admin_function_reset(struct function *fn)
 	if (!fn->admin)
 		return;
 	blocks_blank(fn);
+	if (FN_WRONG(fn, RESET_CLOSES))
+		image_close(fn);
 	/* An open image goes on, its keys and lengths are fixed; the next one is full. */
-	if (!fn->admin->clearing)
+	if (!fn->admin->clearing && !FN_WRONG(fn, RESET_NO_FULL))
 		fn->admin->full_due = true;
+}
+
+void admin_staged_dropped(struct function *fn)
+{
+	stage_drop(fn);
 }
 
 void admin_pf_reset(struct owner *owner)

@@ -133,6 +133,7 @@ struct image {
 	uint32_t slot;	 /* IMAGE_FIELDS: the field being read */
 	uint64_t offset; /* in the field: header, value, padding */
 	uint64_t left;	 /* bytes not yet given */
+	bool said_early; /* a wrong device has made its mistake in this image */
 };
 
 /** image_remaining() - bytes that a READ would find now: of the open image, else of the next one. */
@@ -172,6 +173,7 @@ struct stage {
 	uint32_t field_count;
 	uint32_t field_room;
 	uint32_t field_base; /* where the last image's begin, while a WRITE is walked */
+	bool forgiven;	     /* a wrong device: what was malformed counts as written */
 	uint32_t tail_bytes; /* of a header that is not complete */
 	uint8_t tail[32];
 	uint64_t *present;	   /* keys staged whole */
@@ -190,6 +192,8 @@ int stage_write(struct function *fn, struct segments *from, struct vferry_error 
 void stage_drop(struct function *fn);
 /** commit() - staged data becomes state; on failure the state is as before. The caller drops the staged data either way. */
 int commit(struct function *fn, struct vferry_error *err);
+/** commit_half() - for a wrong device: a part of what was refused becomes state nevertheless. */
+void commit_half(struct function *fn);
 
 /* --- the administration's part of a VF ---------------------------------------------------------- */
 
@@ -248,6 +252,8 @@ struct admin_command {
 	struct vf_timer timer;
 	enum { COMMAND_WAITS, COMMAND_IN_SERVICE, COMMAND_EXECUTING, COMMAND_EXECUTED } state;
 	uint64_t writable;
+	uint32_t readable;
+	bool misformed;		/* wrong.c has something against its form */
 	struct segments data;	/* behind the readable header */
 	struct segments result; /* behind the writable header */
 	uint64_t result_bytes;

@@ -88,7 +88,7 @@ static int rule_features_compared(const struct function *fn, struct vferry_error
 {
 	uint64_t device = features(fn, VFERRY_CTX_DEV_FEATURES);
 
-	if (device == fn->device_features)
+	if (device == fn->device_features || FN_WRONG(fn, FEATURES_SET))
 		return 0;
 	return vferry_fail(err, -EINVAL,
 			   "device features are 0x%llx here and 0x%llx in the context",
@@ -99,7 +99,7 @@ static int rule_driver_features(const struct function *fn, struct vferry_error *
 {
 	uint64_t driver = features(fn, VFERRY_CTX_DRV_FEATURES);
 
-	if (!(driver & ~fn->device_features))
+	if (!(driver & ~fn->device_features) || FN_WRONG(fn, DRIVER_FEATURES_ANY))
 		return 0;
 	return vferry_fail(err, -EINVAL, "driver features 0x%llx were never offered",
 			   (unsigned long long)(driver & ~fn->device_features));
@@ -297,7 +297,16 @@ int commit(struct function *fn, struct vferry_error *err)
 		return ret;
 	load(fn);
 	/* Another state than the one that was read: what a reader has of it is worth nothing. */
-	image_forget(fn);
+	if (!FN_WRONG(fn, COMMIT_NO_FULL))
+		image_forget(fn);
 	fn_state_loaded(fn);
 	return 0;
+}
+
+void commit_half(struct function *fn)
+{
+	uint32_t slot = keys_find(&fn->admin->keys, VFERRY_CTX_PCI_COMMON_CFG, 0);
+
+	if (bit_get(fn->admin->stage.present, slot))
+		fn->queue_select = le16toh(common_cfg(fn).queue_select);
 }

@@ -34,6 +34,10 @@ bool fn_exists(const struct function *fn)
 
 static bool may_take(const struct function *fn)
 {
+	if (fn->mode == VFERRY_MODE_STOP && FN_WRONG(fn, STOP_SERVES))
+		return true;
+	if (fn->mode == VFERRY_MODE_FREEZE && FN_WRONG(fn, FREEZE_SERVES))
+		return true;
 	return fn->mode == VFERRY_MODE_ACTIVE && !fn->io->draining && !fn->io->holds;
 }
 
@@ -153,7 +157,10 @@ void fn_kick(struct function *fn, unsigned int index)
 {
 	struct vqueue *q;
 
-	if (index >= fn_total_queues(fn) || fn->mode == VFERRY_MODE_FREEZE)
+	if (index >= fn_total_queues(fn))
+		return;
+	if (fn->mode == VFERRY_MODE_FREEZE && !FN_WRONG(fn, FREEZE_SERVES) &&
+	    !FN_WRONG(fn, FREEZE_KICKED))
 		return;
 	q = &fn->queues[index];
 	/* A doorbell before DRIVER_OK is answered when DRIVER_OK comes. */
@@ -161,7 +168,9 @@ void fn_kick(struct function *fn, unsigned int index)
 		return;
 	if (may_take(fn)) {
 		serve(fn, index);
-	} else if (!q->kicked) {
+	} else if (!q->kicked && !FN_WRONG(fn, STOP_FORGETS_KICK)) {
+		if (fn->mode == VFERRY_MODE_STOP && FN_WRONG(fn, STOP_INTERRUPTS))
+			msix_raise(fn, q->vector);
 		q->kicked = true;
 		fn_changed(fn, VFERRY_CTX_VQ_SPLIT_STATE, index);
 	}

@@ -56,8 +56,12 @@ uint64_t image_remaining(const struct function *fn)
 {
 	const struct fn_admin *adm = fn->admin;
 
+	if (FN_WRONG(fn, SIZE_NEVER_ZERO) && adm->image.state != IMAGE_START &&
+	    adm->image.state != IMAGE_FIELDS)
+		return image_full_bytes(fn);
 	if (adm->image.state != IMAGE_CLOSED)
-		return adm->image.left;
+		return FN_WRONG(fn, SIZE_WHOLE) && adm->image.left ? image_full_bytes(fn)
+								   : adm->image.left;
 	if (!something_to_say(fn))
 		return 0;
 	return next_is_delta(fn) ? bytes_of(&adm->keys, adm->changed) : image_full_bytes(fn);
@@ -72,8 +76,12 @@ uint64_t image_estimate_frozen(const struct function *fn)
 	bool open = adm->image.state == IMAGE_START || adm->image.state == IMAGE_FIELDS ||
 		    adm->image.state == IMAGE_END;
 
+	if (FN_WRONG(fn, SIZE_FROZEN_WHOLE))
+		return image_full_bytes(fn);
 	if (fn->mode == VFERRY_MODE_FREEZE)
 		return image_remaining(fn);
+	if (FN_WRONG(fn, SIZE_LOW))
+		return START_BYTES;
 	if (!next_is_delta(fn) || (open && !adm->image.delta))
 		return image_full_bytes(fn);
 	for (uint32_t slot = 0; slot < keys->small; slot++)
@@ -103,6 +111,13 @@ static void open_image(struct function *fn)
 	image->state = IMAGE_START;
 	image->slot = 0;
 	image->offset = 0;
+	image->said_early = false;
+	if (FN_WRONG(fn, DELTA_WHOLE) && image->delta) {
+		bits_fill(image->keys, adm->keys.count);
+		image->left = bytes_of(&adm->keys, image->keys);
+	}
+	if (FN_WRONG(fn, READ_CHANGES) && fn->mode == VFERRY_MODE_FREEZE)
+		fn->config_generation++;
 	adm->full_due = false;
 }
 
@@ -160,6 +175,10 @@ void image_discard(struct function *fn)
 		discard_cleared(fn->admin);
 	else
 		image_forget(fn);
+	if (FN_WRONG(fn, DISCARD_DELTA)) {
+		bits_fill(fn->admin->changed, fn->admin->keys.count);
+		fn->admin->full_due = false;
+	}
 }
 
 /* A device whose READ clears has nothing left of a context that was read in Freeze. */
@@ -228,6 +247,8 @@ static void render_split(const struct function *fn, uint32_t index, uint8_t *val
 		.config_owed = index == 0 && fn->config_owed,
 	};
 
+	if (FN_WRONG(fn, INDICES_LOST))
+		split.next_avail = split.used = split.signalled = 0;
 	memcpy(value, &split, sizeof(split));
 }
 
@@ -284,10 +305,13 @@ static void piece_header(struct piece *piece, uint16_t type, uint32_t index, uin
 	piece->count = sizeof(field);
 }
 
-static void piece_start(const struct image *image, struct piece *piece)
+static void piece_start(const struct image *image, const struct wrongs *wrongs, struct piece *piece)
 {
+	bool delta = image->delta ? !wrongs_have(wrongs, WRONG_READ_DELTA_AS_FULL)
+				  : wrongs_have(wrongs, WRONG_READ_FULL_AS_DELTA);
 	struct vferry_ctx_start start = {
-		.flags = htole32(image->delta ? VFERRY_CTX_START_F_DELTA : 0),
+		.flags = htole32((delta ? VFERRY_CTX_START_F_DELTA : 0) |
+				 (wrongs_have(wrongs, WRONG_READ_DIRTY) ? 0x80 : 0)),
 	};
 
 	piece_header(piece, VFERRY_CTX_START, 0, sizeof(start));
@@ -341,7 +365,7 @@ static void next_piece(struct function *fn, struct piece *piece)
 
 	switch (image->state) {
 	case IMAGE_START:
-		piece_start(image, piece);
+		piece_start(image, &fn->owner->opts.wrongs, piece);
 		break;
 	case IMAGE_FIELDS:
 		piece_field(fn, piece);
@@ -365,6 +389,37 @@ static void next_field(struct fn_admin *adm)
 	image->state = image->slot < adm->keys.count ? IMAGE_FIELDS : IMAGE_END;
 }
 
+/* For a wrong device: the first field once more, before any other. */
+static bool first_field_again(struct function *fn)
+{
+	struct image *image = &fn->admin->image;
+
+	if (!FN_WRONG(fn, READ_KEY_TWICE) || image->state != IMAGE_FIELDS || image->slot ||
+	    image->said_early)
+		return false;
+	image->said_early = true;
+	image->left += vferry_ctx_field_bytes(keys_at(&fn->admin->keys, 0).length);
+	image->offset = 0;
+	return true;
+}
+
+/* For a wrong device: bytes that nobody gets. */
+static void lose(struct function *fn)
+{
+	struct image *image = &fn->admin->image;
+	struct piece piece;
+	uint64_t take;
+
+	if (image->state == IMAGE_DRAINED)
+		return;
+	next_piece(fn, &piece);
+	take = piece.count < 8 ? piece.count : 8;
+	image->offset += take;
+	image->left -= take;
+	if (take == piece.count && piece.last)
+		next_field(fn->admin);
+}
+
 /* Rule 3 of reading: the READ after the last byte answers 0 and closes the image. */
 static bool close_drained(struct function *fn)
 {
@@ -373,6 +428,10 @@ static bool close_drained(struct function *fn)
 	if (image->state != IMAGE_DRAINED)
 		return false;
 	image->state = IMAGE_CLOSED;
+	if (FN_WRONG(fn, READ_RESTARTS)) {
+		image_forget(fn);
+		return false;
+	}
 	return true;
 }
 
@@ -389,6 +448,10 @@ uint32_t image_read(struct function *fn, struct segments *to, uint64_t room)
 			return 0;
 		open_image(fn);
 	}
+	if (FN_WRONG(fn, READ_EARLY_END) && image->state == IMAGE_END && !image->said_early) {
+		image->said_early = true;
+		return 0;
+	}
 	/* context_len and the used length have 32 bits. */
 	if (room > INT32_MAX)
 		room = INT32_MAX;
@@ -402,9 +465,14 @@ uint32_t image_read(struct function *fn, struct segments *to, uint64_t room)
 		given += take;
 		image->offset += take;
 		image->left -= take;
-		if (take == piece.count && piece.last)
+		if (take == piece.count && piece.last && !first_field_again(fn))
 			next_field(adm);
+		if (FN_WRONG(fn, READ_EARLY_END) && image->state == IMAGE_END && !image->said_early)
+			break;
 	}
+	if ((FN_WRONG(fn, READ_TRUNCATES) && room && room < 16) ||
+	    (FN_WRONG(fn, READ_ODD_LOSES) && room % 2))
+		lose(fn);
 	if (image->state == IMAGE_DRAINED)
 		clear_after_read(fn);
 	return (uint32_t)given;

@@ -135,7 +135,7 @@ void admin_changed(struct function *fn, uint16_t type, uint32_t index)
 {
 	uint32_t slot;
 
-	if (!fn->admin)
+	if (!fn->admin || (type == VFERRY_CTX_PCI_COMMON_CFG && FN_WRONG(fn, CHANGE_LOST)))
 		return;
 	slot = keys_find(&fn->admin->keys, type, index);
 	if (slot != KEY_NONE)

@@ -190,6 +190,8 @@ int main(int argc, char **argv)
 		status = 2;
 	} else if (options.help) {
 		options_help(stdout);
+	} else if (options.wrong_list) {
+		wrongs_list();
 	} else if (options.version) {
 		puts("vferry-owner " VFERRY_VERSION);
 	} else {

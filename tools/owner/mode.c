@@ -4,6 +4,7 @@
  * A command that fails changes nothing.
  */
 #include <stdlib.h>
+#include <string.h>
 #include "tools/owner/admin.h"
 
 /** struct stopping - an Active -> Stop under way */
@@ -18,7 +19,10 @@ struct stopping {
 /* Active -> Stop and Stop -> Active close an open image too: the change map is kept. */
 static void enter(struct function *fn, enum vferry_mode mode)
 {
-	image_close(fn);
+	if (!FN_WRONG(fn, MODE_KEEPS_CURSOR))
+		image_close(fn);
+	if (FN_WRONG(fn, MODE_FORGETS_MAP))
+		image_forget(fn);
 	fn->mode = mode;
 }
 
@@ -114,17 +118,31 @@ void mode_free(struct owner *owner)
 /* --- leaving Freeze --------------------------------------------------------------------------------------- */
 
 /* With something staged this is the commit: all or nothing, and staged data is gone afterwards. */
-static int rule_commit(struct function *fn)
+static int rule_commit(struct function *fn, unsigned int mode)
 {
-	struct vferry_error err;
+	bool to_active = mode == VFERRY_MODE_ACTIVE;
+	struct vferry_error err = { 0 };
 	int ret;
 
-	if (!fn->admin->stage.now.any)
+	if (!fn->admin->stage.now.any) {
+		if (FN_WRONG(fn, RESUME_BLANK) && !fn->admin->full_due)
+			fn_reset(fn);
 		return 0;
+	}
+	if (to_active ? FN_WRONG(fn, COMMIT_ACTIVE_MISSING) : FN_WRONG(fn, COMMIT_STOP_MISSING)) {
+		stage_drop(fn);
+		return 0;
+	}
 	ret = commit(fn, &err);
+	if (ret && FN_WRONG(fn, COMMIT_HALF))
+		commit_half(fn);
 	if (ret)
 		admin_log(fn, "commit refused: %s", err.text);
-	stage_drop(fn);
+	if (ret ? !FN_WRONG(fn, COMMIT_FAILED_KEEPS) : !FN_WRONG(fn, COMMIT_AGAIN))
+		stage_drop(fn);
+	if (ret && (FN_WRONG(fn, COMMIT_ANYTHING) ||
+		    (FN_WRONG(fn, COMMIT_CUT) && strstr(err.text, "before its end marker"))))
+		return 0;
 	return ret;
 }
 
@@ -132,12 +150,20 @@ static void leave_freeze(struct admin_command *command, unsigned int mode)
 {
 	struct function *fn = command->fn;
 
-	if (rule_commit(fn)) {
+	if (mode == VFERRY_MODE_STOP && WRONG(command->owner, MODE_BACK_REFUSED)) {
 		service_executed(command, ANSWER(EINVAL, INVALID_COMMAND));
 		return;
 	}
+	if (rule_commit(fn, mode)) {
+		if (WRONG(command->owner, COMMIT_FAILED_MOVES))
+			freeze_to_stop(fn);
+		service_executed(command, WRONG(command->owner, COMMIT_QUALIFIER)
+						  ? ANSWER(EINVAL, INVALID_FIELD)
+						  : ANSWER(EINVAL, INVALID_COMMAND));
+		return;
+	}
 	freeze_to_stop(fn);
-	if (mode == VFERRY_MODE_ACTIVE)
+	if (mode == VFERRY_MODE_ACTIVE && !WRONG(command->owner, MODE_HALF_WAY))
 		stop_to_active(fn);
 	service_executed(command, ANSWER_OK);
 }
@@ -151,14 +177,29 @@ static bool rule_mode_known(unsigned int mode)
 
 void mode_set(struct admin_command *command, unsigned int mode)
 {
+	struct owner *owner = command->owner;
 	struct function *fn = command->fn;
 
+	if (WRONG(owner, MODE_MASKED))
+		mode &= 3;
+	if (WRONG(owner, MODE_ALL) && fn->number < owner->opts.vfs)
+		fn[1].mode = VFERRY_MODE_STOP;
 	command->mode_asked = true;
 	command->mode_from = (uint8_t)fn->mode;
 	command->mode_to = (uint8_t)mode;
 	if (!rule_mode_known(mode)) {
-		service_executed(command, ANSWER(EINVAL, INVALID_FIELD));
+		if (WRONG(owner, MODE_UNKNOWN_STOPS))
+			fn->mode = VFERRY_MODE_STOP;
+		service_executed(command, WRONG(owner, MODE_UNKNOWN_OK)
+						  ? ANSWER_OK
+						  : ANSWER(EINVAL, INVALID_FIELD));
+	} else if ((mode == fn->mode && WRONG(owner, MODE_SAME_REFUSED)) ||
+		   (mode == VFERRY_MODE_FREEZE && fn->mode == VFERRY_MODE_ACTIVE &&
+		    WRONG(owner, MODE_SKIP_REFUSED))) {
+		service_executed(command, ANSWER(EINVAL, INVALID_COMMAND));
 	} else if (mode == fn->mode) {
+		if (WRONG(owner, COMMIT_SAME_MODE))
+			stage_drop(fn);
 		service_executed(command, ANSWER_OK);
 	} else if (fn->mode == VFERRY_MODE_ACTIVE) {
 		leave_active(command, mode);

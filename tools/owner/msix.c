@@ -64,10 +64,16 @@ static bool held_back(const struct msix *msix, const struct msix_vector *vector)
 	       (vector->table_written && vector->table[12] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
 }
 
+static bool mode_lets_through(const struct function *fn)
+{
+	return fn->mode == VFERRY_MODE_ACTIVE || FN_WRONG(fn, STOP_INTERRUPTS) ||
+	       FN_WRONG(fn, STOP_RAISES_OWED);
+}
+
 static void vector_deliver(struct function *fn, struct msix_vector *vector)
 {
 	if (!vector->pending || vector->fd < 0 || held_back(&fn->io->msix, vector) ||
-	    fn->mode != VFERRY_MODE_ACTIVE)
+	    !mode_lets_through(fn))
 		return;
 	vector->pending = false;
 	signal_begin(vector);

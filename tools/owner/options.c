@@ -24,6 +24,7 @@ enum {
 	OPT_STICKY,
 	OPT_NO_IOEVENTFD,
 	OPT_NO_RING_RESET,
+	OPT_WRONG,
 	OPT_TAKE_OVER,
 	OPT_VERSION,
 };
@@ -47,6 +48,7 @@ static const struct option longs[] = {
 	{ "vf-enable-sticky", no_argument, NULL, OPT_STICKY },
 	{ "no-ioeventfd", no_argument, NULL, OPT_NO_IOEVENTFD },
 	{ "no-ring-reset", no_argument, NULL, OPT_NO_RING_RESET },
+	{ "wrong", required_argument, NULL, OPT_WRONG },
 	{ "take-over", no_argument, NULL, OPT_TAKE_OVER },
 	{ "output", required_argument, NULL, 'o' },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -81,6 +83,7 @@ void options_help(FILE *out)
 	      "  --no-ioeventfd       doorbells by message only\n"
 	      "  --no-ring-reset      do not offer VIRTIO_F_RING_RESET\n"
 	      "  --take-over          a client's connection may go to another vferry-owner\n"
+	      "  --wrong NAME         break a rule on purpose, for vferry conform; list: print the names\n"
 	      "  --fault SPEC         see below\n"
 	      "  -o, --output FORMAT  text or json\n"
 	      "  -v, --verbose        say what is refused, and why\n"
@@ -260,6 +263,11 @@ static int one(struct options *options, int option, const char *text, struct vfe
 	case OPT_NO_RING_RESET:
 		o->no_ring_reset = true;
 		return 0;
+	case OPT_WRONG:
+		options->wrong_list |= !strcmp(text, "list");
+		if (options->wrong_list || wrongs_add(&o->wrongs, text))
+			return 0;
+		return bad(err, "wrong", text, "no such mistake; --wrong list names them");
 	case OPT_TAKE_OVER:
 		o->take_over = true;
 		return 0;
@@ -316,7 +324,7 @@ int options_parse(struct options *options, int argc, char **argv, struct vferry_
 		ret = one(options, option, optarg, err);
 		if (ret)
 			return ret;
-		if (options->help || options->version)
+		if (options->help || options->version || options->wrong_list)
 			return 0;
 	}
 	if (optind < argc)

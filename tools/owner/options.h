@@ -20,6 +20,7 @@ struct options {
 	bool json;
 	bool help;
 	bool version;
+	bool wrong_list;
 };
 
 /** options_parse() - 0, or -EINVAL with words that name the value. Strings point into @argv. */

@@ -18,6 +18,7 @@
 #include <vferry/context.h>
 #include <vferry/virtio.h>
 #include "ring/ring.h"
+#include "tools/owner/wrong.h"
 
 #define OWNER_MAX_VFS	 250
 #define OWNER_BLK_QUEUES 4   /* offered by a VF; a driver may enable fewer */
@@ -89,9 +90,10 @@ struct owner_opts {
 	uint64_t seed;
 	bool full_images;
 	bool read_clears;
-	bool no_ioeventfd;  /* doorbells by message only */
-	bool no_ring_reset; /* VIRTIO_F_RING_RESET is not offered */
-	bool take_over;	    /* connections may go to another owner process, and come from one */
+	bool no_ioeventfd;    /* doorbells by message only */
+	struct wrongs wrongs; /* rules that it breaks on purpose */
+	bool no_ring_reset;   /* VIRTIO_F_RING_RESET is not offered */
+	bool take_over;	      /* connections may go to another owner process, and come from one */
 	bool verbose;
 };
 
@@ -139,6 +141,8 @@ void faults_free(struct owner *owner);
 void admin_changed(struct function *fn, uint16_t type, uint32_t index);
 /** admin_function_reset() - a VF was reset: state blank, blocks blank, a full image is due; staging survives, mode stays. */
 void admin_function_reset(struct function *fn);
+/** admin_staged_dropped() - for a wrong device: what is staged goes with an FLR. */
+void admin_staged_dropped(struct function *fn);
 /** admin_pf_reset() - virtio reset of the PF: list in use back to {0, 1}, read cursors closed, commands in service dropped (their buffers must not be touched any more). */
 void admin_pf_reset(struct owner *owner);
 /** admin_vfs_enabled() - VF Enable was set or cleared, NumVFs is now @num (0: cleared). VFs that come back are blank and Active. */

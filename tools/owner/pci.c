@@ -177,6 +177,8 @@ void pci_read(struct function *fn, uint64_t offset, uint8_t *data, size_t count)
 	if (touches(offset, count, pci->access_cap + 16U, 4) && window(pci, &at, &length))
 		transport_read(fn, at, &pci->config[pci->access_cap + 16], length);
 	memcpy(data, &pci->config[offset], count);
+	if (fn->mode != VFERRY_MODE_ACTIVE && FN_WRONG(fn, STOP_NO_PCI))
+		memset(data, 0xff, count);
 }
 
 static void sriov_written(struct function *fn, uint16_t control_before, uint16_t num_before)

@@ -98,6 +98,8 @@ void fn_stop(struct function *fn, void (*done)(void *arg), void *arg)
 {
 	struct stop_waiter *waiter, **link = &fn->io->stops;
 
+	for (unsigned int i = 0; i < fn_total_queues(fn) && FN_WRONG(fn, STOP_KICKS_ALL); i++)
+		fn->queues[i].kicked = true;
 	fn->io->draining = true;
 	if (!fn->io->inflight) {
 		done(arg);
@@ -121,6 +123,9 @@ void fn_freeze(struct function *fn)
 void fn_thaw(struct function *fn)
 {
 	/* Doorbells and registers look at fn->mode by themselves. */
+	for (unsigned int i = 0; i < fn_total_queues(fn) && FN_WRONG(fn, STOP_RAISES_OWED); i++)
+		if (fn->queues[i].owed)
+			msix_raise(fn, fn->queues[i].vector);
 }
 
 void fn_resume(struct function *fn)
@@ -129,7 +134,7 @@ void fn_resume(struct function *fn)
 	for (unsigned int i = 0; i < fn_total_queues(fn); i++) {
 		struct vqueue *q = &fn->queues[i];
 
-		if (!q->enabled || (!q->owed && q->signalled == q->used))
+		if (!q->enabled || (!q->owed && q->signalled == q->used) || FN_WRONG(fn, OWED_LOST))
 			continue;
 		q->owed = false;
 		q->signalled = q->used;
@@ -137,14 +142,18 @@ void fn_resume(struct function *fn)
 		msix_raise(fn, q->vector);
 		fn_changed(fn, VFERRY_CTX_VQ_SPLIT_STATE, i);
 	}
-	if (fn->config_owed) {
+	if (fn->config_owed && !FN_WRONG(fn, CONFIG_OWED_LOST)) {
 		fn->config_owed = false;
 		fn_config_interrupt(fn);
 		fn_changed(fn, VFERRY_CTX_VQ_SPLIT_STATE, 0);
 	}
 	/* What was pending behind the mode. */
 	msix_deliver(fn);
-	fn_kick_all(fn);
+	if (FN_WRONG(fn, RESUME_NO_LOOK))
+		return;
+	for (unsigned int i = 0; i < fn_total_queues(fn); i++)
+		if (fn->queues[i].kicked || !FN_WRONG(fn, RESUME_KICKED_ONLY))
+			fn_kick(fn, i);
 }
 
 void fn_state_loaded(struct function *fn)

@@ -73,6 +73,19 @@ static void flr_vfs(struct function *pf)
 
 void fn_flr(struct function *fn)
 {
+	if (fn->number && FN_WRONG(fn, FLR_IGNORED))
+		return;
+	if (fn->number && FN_WRONG(fn, FLR_STOPS) && fn->mode == VFERRY_MODE_ACTIVE)
+		fn->mode = VFERRY_MODE_STOP;
+	if (fn->number && FN_WRONG(fn, FLR_ACTIVE))
+		fn->mode = VFERRY_MODE_ACTIVE;
+	if (fn->number && FN_WRONG(fn, FLR_DROPS_STAGED))
+		admin_staged_dropped(fn);
+	for (unsigned int i = 1; fn->number && i <= fn->owner->num_vfs && FN_WRONG(fn, FLR_ALL);
+	     i++) {
+		fn->owner->vfs[i].mode = VFERRY_MODE_ACTIVE;
+		function_blank(&fn->owner->vfs[i]);
+	}
 	function_blank(fn);
 	if (!fn->number)
 		flr_vfs(fn);

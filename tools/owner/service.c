@@ -41,13 +41,17 @@ static void write_answer(struct admin_command *command, struct answer answer)
 	uint64_t written;
 
 	answer = garble(command, answer);
+	wrong_status(command, &answer.status, &answer.qualifier);
+	if (WRONG(command->owner, OUTPUT_DIRTY) && command->opcode != VFERRY_CMD_DEV_CTX_READ)
+		command->output = command->writable < UINT32_MAX ? (uint32_t)command->writable : 8;
 	command->answered = (uint32_t)answer.status | (uint32_t)answer.qualifier << 16;
 	output = htole32(command->output);
 	header.status = htole16(answer.status);
 	header.status_qualifier = htole16(answer.qualifier);
 	memcpy(header.output, &output, sizeof(header.output));
 	written = segments_put(&at, &header, sizeof(header)) + command->result_bytes;
-	command->used = command->effect.used_set ? command->effect.used : (uint32_t)written;
+	command->used = command->effect.used_set ? command->effect.used
+						 : wrong_used(command, (uint32_t)written);
 }
 
 /* --- lines ------------------------------------------------------------------------------------------------- */
@@ -123,7 +127,9 @@ static struct admin_command *startable(const struct admin_queue *queue)
 
 	for (struct admin_command *c = queue->first; c; c = c->queue_next) {
 		if (c->state == COMMAND_WAITS) {
-			if (concerns_all(c) ? !earlier : !c->fn || c->fn->admin->line == c)
+			if (concerns_all(c) ? !earlier
+					    : !c->fn || c->fn->admin->line == c ||
+						      WRONG(c->owner, ORDER_BROKEN))
 				return c;
 		}
 		if (c->state != COMMAND_EXECUTED) {
@@ -169,8 +175,23 @@ static void complete(struct admin_command *command)
 
 static void flush(struct admin_queue *queue)
 {
+	struct admin_command **at = &queue->first;
+
 	while (queue->first && queue->first->state == COMMAND_EXECUTED)
 		complete(queue_pop(queue));
+	/* One that waits is overtaken. */
+	while (*at && WRONG((*at)->owner, ORDER_BROKEN)) {
+		struct admin_command *command = *at;
+
+		if (command->state != COMMAND_EXECUTED) {
+			at = &command->queue_next;
+			continue;
+		}
+		*at = command->queue_next;
+		if (!*at)
+			queue->end = at;
+		complete(command);
+	}
 }
 
 static void turn_queue(struct admin_queue *queue)
@@ -219,9 +240,9 @@ void service_executed(struct admin_command *command, struct answer answer)
 
 /* --- taking and forgetting requests ------------------------------------------------------------------------------ */
 
-static void refuse_without_memory(struct admin_request *request)
+static void refuse_without_memory(struct owner *owner, struct admin_request *request)
 {
-	struct admin_command command = { .request = request };
+	struct admin_command command = { .owner = owner, .request = request };
 
 	write_answer(&command, ANSWER(ENOMEM, NORESOURCE));
 	request->complete(request, command.used);
@@ -235,7 +256,7 @@ void admin_request_begin(struct owner *owner, struct admin_request *request)
 	struct admin_command *command = calloc(1, sizeof(*command));
 
 	if (!command) {
-		refuse_without_memory(request);
+		refuse_without_memory(owner, request);
 		return;
 	}
 	if (number >= owner->admin->queues_used)
@@ -251,6 +272,7 @@ void admin_request_begin(struct owner *owner, struct admin_request *request)
 	command->writable = segments_bytes(request->in, request->in_count);
 	command->result = segments_at(request->in, request->in_count, ANSWER_BYTES);
 	command->effect = faults_pick(owner, command->opcode, command->member);
+	wrong_form(command, &header, segments_bytes(request->out, request->out_count));
 	*queue->end = command;
 	queue->end = &command->queue_next;
 	line_enter(command);

@@ -83,7 +83,7 @@ static int note_field(struct function *fn, const struct vferry_ctx_event *event)
 	stage->covered += vferry_ctx_field_bytes(event->length);
 	/* Unknown and optional, or the walk would have ended. */
 	if (!keys_know_type(&fn->admin->keys, event->type))
-		return 0;
+		return FN_WRONG(fn, OPTIONAL_REFUSED) ? -EINVAL : 0;
 	if (!rule_index_in_range(fn, event->type, event->index))
 		return -ERANGE;
 	if (!rule_length_right(fn, slot, event->length))
@@ -263,6 +263,9 @@ static void copy_all(struct function *fn)
 		const struct stage_copy *copy = &stage->copies[i];
 		uint8_t *to;
 
+		if (FN_WRONG(fn, FIRST_WINS) && bit_get(stage->present, copy->slot))
+			continue;
+
 		if (copy->slot < adm->keys.small) {
 			to = stage->small + (size_t)copy->slot * STAGE_SMALL_BYTES;
 		} else {
@@ -346,6 +349,9 @@ int stage_write(struct function *fn, struct segments *from, struct vferry_error 
 	stage->pending = 0;
 	stage->field_base = 0;
 	ret = walk_all(stage, *from, err);
+	if (!ret && FN_WRONG(fn, WRITE_SPLIT_REFUSED) &&
+	    vferry_ctx_walk_offset(stage->walker) - stage->now.begin > stage->covered)
+		ret = vferry_fail(err, -EBADMSG, "a field's header is not complete");
 	if (!ret)
 		ret = need_room(fn);
 	if (ret) {
@@ -362,6 +368,8 @@ int stage_write(struct function *fn, struct segments *from, struct vferry_error 
 	stage->now.any = true;
 	stage->now.bytes = vferry_ctx_walk_offset(stage->walker) - stage->now.begin;
 	keep_tail(stage, *from, bytes);
+	if (FN_WRONG(fn, WRITE_VISIBLE) && stage->now.full && !stage->now.bytes)
+		commit(fn, err);
 	return 0;
 }
 

@@ -139,7 +139,15 @@ static void write_status(struct function *fn, uint8_t value)
 	uint8_t before = fn->device_status;
 
 	if (!value) {
+		uint16_t select = fn->queue_select;
+
 		fn_reset(fn);
+		if (fn->number && FN_WRONG(fn, RESET_KEEPS))
+			fn->queue_select = select;
+		if (fn->number && FN_WRONG(fn, RESET_STOPS) && fn->mode == VFERRY_MODE_ACTIVE)
+			fn->mode = VFERRY_MODE_STOP;
+		else if (fn->number && FN_WRONG(fn, RESET_ACTIVE))
+			fn->mode = VFERRY_MODE_ACTIVE;
 		return;
 	}
 	/* A driver adds bits; only a reset takes them away, and NEEDS_RESET is the device's. */
@@ -324,10 +332,14 @@ void transport_write(struct function *fn, uint64_t offset, const uint8_t *data, 
 	size_t in, n;
 
 	/* Frozen: nothing of virtio is heard, no doorbell either. The device configuration has no writable field. */
-	if (fn->mode == VFERRY_MODE_FREEZE)
+	bool frozen = fn->mode == VFERRY_MODE_FREEZE;
+	bool config = frozen ? FN_WRONG(fn, FREEZE_CONFIG)
+			     : fn->mode != VFERRY_MODE_STOP || !FN_WRONG(fn, STOP_IGNORES_CONFIG);
+
+	if (frozen && !config && !FN_WRONG(fn, FREEZE_SERVES) && !FN_WRONG(fn, FREEZE_KICKED))
 		return;
 	n = part(offset, count, BAR_COMMON, VFERRY_COMMON_CFG_BYTES, &in, &at);
-	if (n)
+	if (n && config)
 		common_write(fn, at, data + in, n);
 	n = part(offset, count, BAR_NOTIFY, BAR_NOTIFY_BYTES, &in, &at);
 	if (n)

@@ -130,7 +130,8 @@ struct conform {
 	struct vferry_owner *owner;
 	bool alone;
 	uint16_t num_vfs;
-	uint64_t list; /* as found: put back after LIST_USE */
+	uint64_t bound; /* of an image: more is a device that never ends */
+	uint64_t list;	/* as found: put back after LIST_USE */
 	struct ex *exs;
 	unsigned int turns;
 	bool wedged; /* the queue does not come back: nothing more can be asked */
@@ -269,7 +270,7 @@ bool guest_touched(struct conform *c);	/* data or status of a request was writte
 bool guest_wait_used(struct conform *c, uint16_t index);
 uint64_t guest_interrupts(struct conform *c); /* since asked last, all vectors */
 bool guest_wait_interrupt(struct conform *c);
-void guest_pause(void); /* long enough for what must not happen */
+void guest_pause(struct conform *c); /* long enough for what must not happen */
 void guest_flr(struct conform *c);
 void guest_reset(struct conform *c);		      /* virtio reset */
 void guest_select(struct conform *c, uint16_t queue); /* writes queue_select: a change of state */

@@ -272,7 +272,7 @@ struct ex *addressed(struct conform *c, uint16_t opcode, uint16_t group, uint64_
 			exs_wait(c);
 		if (ex->error || ex->status != VFERRY_STATUS_EAGAIN || vf_now_ns() >= until)
 			return ex;
-		guest_pause();
+		guest_pause(c);
 	}
 }
 

@@ -12,7 +12,7 @@ static void running(struct conform *c)
 	guest_ring(c);
 	if (going(c) && (!guest_wait_used(c, 1) || !guest_wait_interrupt(c)))
 		not_applicable(c, "the VF does not serve its driver in Active");
-	guest_pause();
+	guest_pause(c);
 	guest_interrupts(c);
 }
 
@@ -40,7 +40,7 @@ static void no_dma(struct conform *c, const struct check *check)
 	guest_request(c);
 	for (uint64_t i = 0; i < check->b; i++)
 		guest_ring(c);
-	guest_pause();
+	guest_pause(c);
 	want(c, guest_used(c) == 1, "no used entry in %s, and the used index is %u, not 1",
 	     vferry_mode_name((unsigned int)check->a), guest_used(c));
 	want(c, !guest_touched(c), "no write to memory in %s",
@@ -60,7 +60,7 @@ static void stop_waits(struct conform *c, const struct check *check)
 	guest_ring(c);
 	want_ok(c, command(c, VFERRY_CMD_DEV_MODE_SET, &stop, 1, 0), "mode_set stop");
 	used = guest_used(c);
-	guest_pause();
+	guest_pause(c);
 	later = guest_used(c);
 	want(c, used == later,
 	     "no used entry after the answer to stop, and the used index goes from %u to %u", used,
@@ -163,7 +163,7 @@ static void freeze_ignores(struct conform *c, const struct check *check)
 		guest_select(c, 3);
 	else
 		guest_ring(c);
-	guest_pause();
+	guest_pause(c);
 	same_state(c, image, check->title);
 }
 
@@ -190,6 +190,7 @@ static void config_ignored(struct conform *c, const struct check *check)
 static void pci_readable(struct conform *c, const struct check *check)
 {
 	guest_open(c);
+	to(c, (unsigned int)check->a);
 	want(c, (guest_pci_id(c) & 0xffff) == VFERRY_PCI_VENDOR_VIRTIO,
 	     "vendor 0x1af4 in PCI configuration, and it is 0x%04x", guest_pci_id(c) & 0xffff);
 	want(c, guest_status(c) != 0xff, "a device status that can be read");
@@ -214,7 +215,7 @@ static void owed(struct conform *c, const struct check *check)
 	write_all(c, image, CTX_CHUNK);
 	mode_set(c, check->b ? VFERRY_MODE_STOP : VFERRY_MODE_ACTIVE);
 	if (check->b) {
-		guest_pause();
+		guest_pause(c);
 		want(c, !guest_interrupts(c), "no interrupt in Stop");
 		mode_set(c, VFERRY_MODE_ACTIVE);
 	}
@@ -246,7 +247,7 @@ static void delta(struct conform *c, const struct check *check)
 	read_image(c, CTX_CHUNK, blob(c));
 	read_end(c);
 	guest_select(c, 3);
-	while (going(c) && read_chunk(c, CTX_CHUNK, image) && image->count < CTX_BOUND)
+	while (going(c) && read_chunk(c, CTX_CHUNK, image) && image->count < c->bound)
 		;
 	want(c, image->count,
 	     "an image, for queue_select has changed, and there is nothing to read");
@@ -311,7 +312,7 @@ static void failed_commit_resumes(struct conform *c, const struct check *check)
 		not_applicable(c, "the device committed an image without end");
 		return;
 	}
-	guest_pause();
+	guest_pause(c);
 	want(c, guest_used(c) == 1, "nothing is served after a commit that failed");
 	to(c, VFERRY_MODE_FREEZE);
 	discard(c);
@@ -364,10 +365,11 @@ const struct check conform_guest[] = {
 	CHECK("guest.freeze_config", "in Freeze configuration writes are ignored", MODE, IN_F,
 	      config_ignored),
 	CHECK("guest.active_pci", "in Active PCI configuration can be read", MODE, IN_A,
-	      pci_readable),
-	CHECK("guest.stop_pci", "in Stop PCI configuration can be read", MODE, IN_S, pci_readable),
-	CHECK("guest.freeze_pci", "in Freeze PCI configuration can be read", MODE, IN_F,
-	      pci_readable),
+	      pci_readable, VFERRY_MODE_ACTIVE),
+	CHECK("guest.stop_pci", "in Stop PCI configuration can be read", MODE, IN_A, pci_readable,
+	      S),
+	CHECK("guest.freeze_pci", "in Freeze PCI configuration can be read", MODE, IN_A,
+	      pci_readable, F),
 	CHECK("guest.owed", "an interrupt that a context owes is raised in Active", MODE, IN_A,
 	      owed, 0, 0),
 	CHECK("guest.owed_stop", "an interrupt that a context owes waits in Stop", MODE, IN_A, owed,

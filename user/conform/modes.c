@@ -72,6 +72,8 @@ static void other_member(struct conform *c, const struct check *check)
 	unsigned int before;
 
 	c->vf = c->opts.spare;
+	if (going(c) && !mode_to(c, VFERRY_MODE_ACTIVE))
+		not_applicable(c, "the second VF cannot be brought into Active");
 	before = mode_get(c);
 	c->vf = c->opts.vf;
 	mode_set(c, VFERRY_MODE_STOP);

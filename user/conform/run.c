@@ -56,14 +56,12 @@ static void clean(struct conform *c)
 /* Nothing staged, nothing half read, and this mode. */
 static bool make_ready(struct conform *c, unsigned int mode)
 {
-	const struct ex *ex = command(c, VFERRY_CMD_DEV_CTX_DISCARD, NULL, 0, 0);
-
-	if (!going(c) || ex->status)
-		return false;
+	/* Whether it is taken is the affair of other checks. */
+	command(c, VFERRY_CMD_DEV_CTX_DISCARD, NULL, 0, 0);
 	if (!mode_to(c, mode))
 		return false;
-	ex = command(c, VFERRY_CMD_DEV_CTX_DISCARD, NULL, 0, 0);
-	return going(c) && !ex->status;
+	command(c, VFERRY_CMD_DEV_CTX_DISCARD, NULL, 0, 0);
+	return going(c);
 }
 
 /* The state of the VF as it is, read in Freeze: some checks write it back in parts, and it is put back after them. */
@@ -124,6 +122,8 @@ int conform_open(struct conform *c, const struct conform_opts *opts, struct vfer
 	ex = command(c, VFERRY_CMD_DEV_MODE_GET, NULL, 0, 8);
 	if (going(c) && !ex->status && ex->result[0] <= VFERRY_MODE_FREEZE)
 		c->mode_found = ex->result[0];
+	c->bound = size_get(c, true);
+	c->bound = !going(c) || c->bound > CTX_BOUND / 4 ? CTX_BOUND : 4 * c->bound + (1u << 20);
 	if (opts->destructive)
 		take_image(c);
 	begin(c);

@@ -106,7 +106,7 @@ void read_image(struct conform *c, uint32_t chunk, struct blob *to)
 		     (unsigned long long)(part.count - (uint64_t)(end > 0 ? end : 0)));
 		want(c, count || end, "context_len 0 only behind an end marker, and %s",
 		     part.count ? "the image is not complete" : "nothing was said at all");
-		want(c, part.count <= CTX_BOUND, "an end, and %llu bytes came without one",
+		want(c, part.count <= c->bound, "an end, and %llu bytes came without one",
 		     (unsigned long long)part.count);
 	}
 	blob_add(to, part.at, part.count);
