@@ -139,7 +139,8 @@ struct conform {
 	int mode_found;	   /* of the VF, -1 not known */
 	struct blob image; /* of the VF as found, read in Freeze; empty: none */
 	char image_why[512];
-	uint8_t member_epoch;
+	unsigned int
+		unserved; /* how often a driver was not served in Active: each costs a deadline */
 
 	/* the check that runs */
 	uint16_t vf;
@@ -223,6 +224,8 @@ void discard(struct conform *c);
 uint32_t read_chunk(struct conform *c, uint32_t room, struct blob *to);
 /** read_image() - READs until an image is complete; fails on one that is malformed or ends early. */
 void read_image(struct conform *c, uint32_t chunk, struct blob *to);
+/** read_rest() - READs until one answers 0. */
+void read_rest(struct conform *c, struct blob *to);
 /** read_end() - the READ behind the last byte. */
 void read_end(struct conform *c);
 struct ex *write_ex(struct conform *c, const void *bytes, uint32_t count);

@@ -170,8 +170,7 @@ static void size_estimate(struct conform *c, const struct check *check)
 	estimate = size_get(c, true);
 	mode_set(c, VFERRY_MODE_STOP);
 	mode_set(c, VFERRY_MODE_FREEZE);
-	while (going(c) && read_chunk(c, CTX_CHUNK, image))
-		;
+	read_rest(c, image);
 	want(c, estimate >= image->count,
 	     "at least what is then read in Freeze, %llu bytes, and it was %llu",
 	     (unsigned long long)image->count, (unsigned long long)estimate);
@@ -258,8 +257,7 @@ static void mode_keeps_map(struct conform *c, const struct check *check)
 	read_end(c);
 	mode_set(c, VFERRY_MODE_STOP);
 	mode_set(c, VFERRY_MODE_FREEZE);
-	while (going(c) && read_chunk(c, CTX_CHUNK, image))
-		;
+	read_rest(c, image);
 	want(c, !image->count || blob_is_image(image, &delta, &err), "an image or nothing: %s",
 	     err.text);
 	/* A device may know full images only, but then it has something to say. */
@@ -382,8 +380,7 @@ static void keys_once(struct conform *c, const struct check *check)
 	struct field_at a, b;
 
 	/* By hand: the walk of read_image() would refuse it, and say so of every check. */
-	while (going(c) && read_chunk(c, CTX_CHUNK, image) && image->count < c->bound)
-		;
+	read_rest(c, image);
 	for (uint64_t at = 0; going(c) && blob_next(image, &at, &a);)
 		for (uint64_t next = at; going(c) && blob_next(image, &next, &b);)
 			want(c, a.type != b.type || a.index != b.index,

@@ -95,7 +95,7 @@ void read_image(struct conform *c, uint32_t chunk, struct blob *to)
 
 		if (!going(c))
 			break;
-		if (!count || part.count >= next_look || count < chunk ||
+		if (!count || part.count >= next_look ||
 		    (part.count >= 16 && part.at[part.count - 16] == VFERRY_CTX_END)) {
 			end = blob_image_end(&part, &err);
 			next_look = part.count * 2;
@@ -111,6 +111,13 @@ void read_image(struct conform *c, uint32_t chunk, struct blob *to)
 	}
 	blob_add(to, part.at, part.count);
 	blob_free(&part);
+}
+
+void read_rest(struct conform *c, struct blob *to)
+{
+	while (going(c) && read_chunk(c, CTX_CHUNK, to))
+		want(c, to->count <= c->bound, "an end, and %llu bytes came without one",
+		     (unsigned long long)to->count);
 }
 
 void read_end(struct conform *c)

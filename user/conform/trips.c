@@ -62,8 +62,7 @@ static void two_passes(struct conform *c, const struct check *check)
 	read_end(c);
 	mode_set(c, VFERRY_MODE_STOP);
 	mode_set(c, VFERRY_MODE_FREEZE);
-	while (going(c) && read_chunk(c, CTX_CHUNK, stream) && stream->count < c->bound)
-		;
+	read_rest(c, stream);
 	discard(c);
 	read_image(c, CTX_CHUNK, whole);
 	spare_ready(c);
