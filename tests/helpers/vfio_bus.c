@@ -46,6 +46,8 @@ static int info(struct vf_bus *bus)
 			       region.mappable ? ", mappable" : "");
 	}
 	printf("interrupts: %d\n", vf_bus_irqs(bus));
+	if (vf_bus_token(bus))
+		printf("token: %s\n", vf_bus_token(bus));
 	if (!vf_bus_vfs(bus, &total, &enabled, NULL))
 		printf("VFs: %u of %u\n", enabled, total);
 	return 0;

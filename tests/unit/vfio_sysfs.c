@@ -205,6 +205,12 @@ static void numbers_of_vfs(void **state)
 
 static void tokens_are_uuids(void **state)
 {
+	char made[37], other[37];
+
+	assert_int_equal(vf_vfio_token_make(made, NULL), 0);
+	assert_int_equal(vf_vfio_token_make(other, NULL), 0);
+	assert_true(vf_vfio_token_valid(made));
+	assert_string_not_equal(made, other);
 	assert_true(vf_vfio_token_valid("14d63f20-8445-11ea-8900-1f9ce7d5650d"));
 	assert_false(vf_vfio_token_valid(""));
 	assert_false(vf_vfio_token_valid("14d63f20-8445-11ea-8900-1f9ce7d5650"));

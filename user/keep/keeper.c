@@ -258,6 +258,9 @@ int keep_run(const struct keep_opts *opts, struct vferry_error *err)
 		keep_log("pid %d holds %s: %u VFs, %u admin queues to lend", getpid(),
 			 keeper.address, keeper.loans.num_vfs,
 			 keeper.loans.count - keeper.loans.first);
+		if (vf_bus_token(vf_pf_bus(keeper.pf)))
+			keep_log("VFs bound to vfio-pci are opened with the VF token %s",
+				 vf_bus_token(vf_pf_bus(keeper.pf)));
 		arm_accept(&keeper);
 		while (!keeper.ended && ret >= 0) {
 			ret = vf_ring_turn(keeper.ring, UINT64_MAX);

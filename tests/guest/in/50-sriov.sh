@@ -52,6 +52,10 @@ ok "a VF without the token" fails 1 "needs a VF token" vfio_bus "vfio:$vf" ids
 ok "a VF with another token" fails 1 "is not the PF's" vfio_bus "vfio:$vf" token=$other ids
 ok "a VF with the token" vfio_bus "vfio:$vf" token=$token info ids
 let_go
+hold "$address" info vfs=1
+made=$(sed -n 's/^token: //p' /tmp/held)
+ok "without a token given one is made and shown" vfio_bus "vfio:$vf" "token=$made" ids
+let_go
 ok "the number of VFs is what it was before" test "$(numvfs)" = 0
 
 hold "$address"

@@ -130,6 +130,11 @@ int vf_bus_reset(struct vf_bus *bus, struct vferry_error *err)
 	return bus->ops->reset(bus, err);
 }
 
+const char *vf_bus_token(const struct vf_bus *bus)
+{
+	return bus->ops->token ? bus->ops->token(bus) : NULL;
+}
+
 int vf_bus_fd(const struct vf_bus *bus)
 {
 	return bus->ops->fd(bus);

@@ -53,6 +53,8 @@ int vf_bus_reset(struct vf_bus *bus, struct vferry_error *err);
 /** vf_bus_vfs(), vf_bus_set_vfs() - VFs by the host's hand (sysfs); -EOPNOTSUPP: the SR-IOV capability in configuration space is the way. */
 int vf_bus_vfs(struct vf_bus *bus, uint16_t *total, uint16_t *enabled, struct vferry_error *err);
 int vf_bus_set_vfs(struct vf_bus *bus, uint16_t count, struct vferry_error *err);
+/** vf_bus_token() - what whoever opens a VF through VFIO has to show: given, or made at open; NULL: nothing. */
+const char *vf_bus_token(const struct vf_bus *bus);
 /** vf_bus_fd() - a descriptor that becomes readable (HUP) when the device is gone; -1 when there is none. */
 int vf_bus_fd(const struct vf_bus *bus);
 bool vf_bus_gone(struct vf_bus *bus);

@@ -31,6 +31,7 @@ struct vf_bus_ops {
 	int (*set_irqs)(struct vf_bus *bus, const int *eventfds, unsigned int count,
 			struct vferry_error *err);
 	int (*reset)(struct vf_bus *bus, struct vferry_error *err);
+	const char *(*token)(const struct vf_bus *bus); /* NULL: there is no such thing */
 	int (*fd)(const struct vf_bus *bus);
 	bool (*gone)(struct vf_bus *bus);
 	/* VFs by the kernel's hand (sysfs); NULL: the SR-IOV capability in configuration space is the way. */

@@ -26,6 +26,7 @@ struct vfio {
 	bool can_reset;
 	unsigned int vectors; /* MSI-X */
 	unsigned int vectors_set;
+	char token[37];
 	int wanted_fd; /* the kernel wants the device back: unbound, or pulled out */
 	int vfs_found; /* sriov_numvfs before it was changed here; -1: it was not */
 };
@@ -156,6 +157,19 @@ static void vfio_close(struct vf_bus *bus)
 	free(dev);
 }
 
+/* Without one of ours the kernel makes a token that nobody knows, and a PF's VFs could not be opened through VFIO. */
+static int choose_token(struct vfio *dev, const char *given, struct vferry_error *err)
+{
+	if (given && !vf_vfio_token_valid(given))
+		return vferry_fail(err, -EINVAL, "VF token %.60s: not a UUID as uuidgen makes them",
+				   given);
+	if (given)
+		strcpy(dev->token, given);
+	else if (vf_vfio_attribute(&dev->place, "sriov_totalvfs") > 0)
+		return vf_vfio_token_make(dev->token, err);
+	return 0;
+}
+
 static int vfio_open(struct vf_bus **bus, const char *where, const struct vf_bus_opts *opts,
 		     struct vferry_error *err)
 {
@@ -169,7 +183,9 @@ static int vfio_open(struct vf_bus **bus, const char *where, const struct vf_bus
 	dev->group = (struct vf_vfio_group){ .container = -1, .group = -1, .device = -1 };
 	ret = vf_vfio_find(&dev->place, "/sys", where, err);
 	if (!ret)
-		ret = vf_vfio_group_open(&dev->group, &dev->place, opts->vf_token,
+		ret = choose_token(dev, opts->vf_token, err);
+	if (!ret)
+		ret = vf_vfio_group_open(&dev->group, &dev->place, *dev->token ? dev->token : NULL,
 					 vf_now_ns() + BUSY_NS, err);
 	if (!ret)
 		ret = device_info(dev, err);
@@ -273,6 +289,11 @@ static int vfio_reset(struct vf_bus *bus, struct vferry_error *err)
 	return 0;
 }
 
+static const char *vfio_token(const struct vf_bus *bus)
+{
+	return *of(bus)->token ? of(bus)->token : NULL;
+}
+
 static int vfio_fd(const struct vf_bus *bus)
 {
 	return of(bus)->wanted_fd;
@@ -333,6 +354,7 @@ const struct vf_bus_ops vf_bus_vfio = {
 	.irqs = vfio_irqs,
 	.set_irqs = vfio_set_irqs,
 	.reset = vfio_reset,
+	.token = vfio_token,
 	.fd = vfio_fd,
 	.gone = vfio_gone,
 	.vfs = vfio_vfs,

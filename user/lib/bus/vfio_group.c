@@ -256,9 +256,6 @@ int vf_vfio_group_open(struct vf_vfio_group *group, const struct vf_vfio_place *
 	int ret, flags;
 
 	*group = (struct vf_vfio_group){ .container = -1, .group = -1, .device = -1 };
-	if (token && !vf_vfio_token_valid(token))
-		return vferry_fail(err, -EINVAL, "VF token %.60s: not a UUID as uuidgen makes them",
-				   token);
 	ret = open_container(group, place->bdf, err);
 	if (!ret)
 		ret = open_group(group, place, deadline_ns, err);

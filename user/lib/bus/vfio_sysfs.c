@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 #include "bus/vfio_sysfs.h"
 
@@ -33,6 +34,20 @@ bool vf_vfio_token_valid(const char *token)
 			return false;
 	}
 	return !token[36];
+}
+
+int vf_vfio_token_make(char token[37], struct vferry_error *err)
+{
+	uint8_t b[16];
+
+	if (getrandom(b, sizeof(b), 0) != sizeof(b))
+		return vferry_fail(err, -EIO, "no random numbers for a VF token");
+	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
+	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+	snprintf(token, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+		 b[13], b[14], b[15]);
+	return 0;
 }
 
 /* Last part of where a symbolic link leads; false: there is none. */

@@ -30,6 +30,8 @@ int vf_vfio_set_vfs(const struct vf_vfio_place *place, unsigned int count,
 		    struct vferry_error *err);
 /** vf_vfio_vfs_in_use() - does a process have a VF of it open? */
 bool vf_vfio_vfs_in_use(const struct vf_vfio_place *place);
+/** vf_vfio_token_make() - a random one (UUID version 4). */
+int vf_vfio_token_make(char token[37], struct vferry_error *err);
 /** vf_vfio_token_valid() - 36 characters of a UUID: anything else would be another option of the kernel's. */
 bool vf_vfio_token_valid(const char *token);
 
