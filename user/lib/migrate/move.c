@@ -49,6 +49,10 @@ int vf_move_begin(struct vf_move *move, const struct vferry_move_opts *opts,
 	if (!opts->vfs_count || opts->vfs_count > VF_LANES_MAX)
 		return vferry_fail(err, -EINVAL, "%u VFs: 1 to %u can be moved in one run",
 				   opts->vfs_count, VF_LANES_MAX);
+	/* One RELEASE for all and a commit in two steps: half of that would leave a guest half moved. */
+	if (opts->flags & VFERRY_MOVE_TOGETHER)
+		return vferry_fail(err, -EOPNOTSUPP,
+				   "this vferry cannot move the VFs of one guest as a group");
 	return vf_ring_new(&move->ring, 256, err);
 }
 

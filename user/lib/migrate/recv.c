@@ -57,6 +57,11 @@ static int begin_run(struct vf_connection *connection, const struct vf_offer *of
 			"the source sends %u VFs, this side was given %u (--vf): they pair by "
 			"order",
 			offer->lanes, opts->vfs_count);
+	if (offer->together)
+		return vferry_fail(
+			err, -EOPNOTSUPP,
+			"the source moves its VFs as a group (--together), which this vferry "
+			"cannot take in");
 	if (offer->kind == VF_OFFER_SNAPSHOT && !(opts->flags & VFERRY_MOVE_ACTIVATE_SNAPSHOT))
 		return vferry_fail(
 			err, -EPERM,
