@@ -67,7 +67,8 @@ class Guest:
         options, names = self.devices(owners)
         initrd = scratch / "initrd"
         with open(initrd, "wb") as out:
-            for part in (programs, self.files / "modules.cpio", self.files / "kmod.cpio"):
+            # The last one says what may be done with the root folder.
+            for part in (self.files / "modules.cpio", self.files / "kmod.cpio", programs):
                 if part.exists():
                     out.write(part.read_bytes())
         command = [self.args.guest / "qemu/run", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
