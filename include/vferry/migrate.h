@@ -70,7 +70,8 @@ struct vferry_move {
 	struct vferry_vf_result *vfs; /* vferry_move_free() */
 	char peer[160];
 	uint64_t total_ns;
-	uint64_t user_copied_bytes; /* context bytes that this process copied: 0 */
+	uint64_t
+		user_copied_bytes; /* context bytes sent or received outside the memory that the device uses */
 	uint64_t zc_sends, zc_copied, plain_sends;
 	uint64_t commands, retries;
 	bool interrupted;    /* the caller's interrupt_fd became readable */

@@ -132,6 +132,7 @@ static void context(struct vf_destination *destination, const struct vf_frame *f
 			     (unsigned long long)destination->pass_bytes);
 		return;
 	}
+	vf_count_copies(lane->move, slot->memory, frame->length);
 	if (!destination->pass_bytes)
 		destination->pass_begin_ns = now;
 	/* The device never sees what is no context. */

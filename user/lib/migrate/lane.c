@@ -425,3 +425,13 @@ void vf_lane_settle(struct vf_lane *lane, enum vferry_outcome outcome)
 	lane->result->state = lane->state;
 	lane->move->settled++;
 }
+
+void vf_count_copies(struct vf_move *move, const void *memory, uint32_t length)
+{
+	const struct vf_lease *lease = &move->owner->lease;
+	uintptr_t at = (uintptr_t)memory, arena = (uintptr_t)lease->arena;
+
+	if (at < arena || at - arena > lease->arena_bytes ||
+	    length > lease->arena_bytes - (at - arena))
+		move->result->user_copied_bytes += length;
+}

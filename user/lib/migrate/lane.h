@@ -199,6 +199,14 @@ void vf_lane_say_words(struct vf_lane *lane, enum vf_frame_type type, int code, 
 
 int vf_lane_say_offer(struct vf_lane *lane, const struct vf_offer *offer);
 
+/**
+ * vf_count_copies() - a run of context bytes goes from or to @memory: by whom was it brought there?
+ *
+ * The arena is what the device itself reads and writes. Bytes that stand anywhere else were copied by this process,
+ * and are counted as such in the result.
+ */
+void vf_count_copies(struct vf_move *move, const void *memory, uint32_t length);
+
 /** vf_lane_fail() - the first failure counts. Nothing new is begun; when all is quiet the side's undo runs. */
 __attribute__((format(printf, 3, 4))) void vf_lane_fail(struct vf_lane *lane, int code,
 							const char *format, ...);

@@ -58,6 +58,7 @@ static void send_chunk(struct vf_source *source, struct vf_slot *slot, uint32_t 
 	chunk->tx.parts[0] = (struct iovec){ slot->memory, length };
 	chunk->tx.count = 1;
 	chunk->tx.done = chunk_sent;
+	vf_count_copies(move, chunk->tx.parts[0].iov_base, length);
 	source->pass_bytes += length;
 	move->bytes += length;
 	if (source->reads_clear) {
