@@ -102,10 +102,6 @@ static void accepted(struct vf_source *source)
 	source->accepted = true;
 	source->freeze_estimate = lane->about.size_freeze;
 	VF_FAULT_POINT("source-accepted");
-	if (lane->mode_found == VFERRY_MODE_FREEZE) {
-		vf_source_switch(source);
-		return;
-	}
 	/* What a device cannot give again is read on where the probe has stopped. */
 	if (lane->move->opts->flags & VFERRY_MOVE_NO_PRECOPY && !source->reads_clear) {
 		vf_probe_drop(&lane->probe);
@@ -143,6 +139,18 @@ static void offer(struct vf_lane *lane)
 	struct vferry_error why;
 	char host[64] = "";
 
+	/*
+	 * A VF that was moved stays in Freeze with what is now an old copy, and its journal is gone: sent once more, its
+	 * guest would live twice.
+	 */
+	if (lane->mode_found == VFERRY_MODE_FREEZE) {
+		vf_lane_fail(
+			lane, -EBUSY,
+			"the VF is in freeze: it was moved away, or somebody froze it by hand. If this is the "
+			"live copy, set it to stop or active first (vferry admin %s mode set stop --vf %u)",
+			lane->move->address, lane->vf);
+		return;
+	}
 	source->reads_clear = lane->about.reads_clear;
 	if (source->reads_clear &&
 	    vf_retain_open(&source->retain, lane->move->ring, retained, source, &why)) {
