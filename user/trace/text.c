@@ -175,8 +175,7 @@ static void table_row(FILE *out, const struct vft_report *report, const struct v
 		vft_text_ns(max, sizeof(max), row->max_ns));
 	statuses(out, row);
 	if (report->split && row->split)
-		fprintf(out,
-			"       mean: waiting %s, device %s, interrupt to reaping %s (of %llu)\n",
+		fprintf(out, "       mean: waiting %s, device %s, reaping %s (of %llu)\n",
 			vft_text_ns(p50, sizeof(p50), row->wait_ns / row->split),
 			vft_text_ns(p90, sizeof(p90), row->device_ns / row->split),
 			vft_text_ns(p99, sizeof(p99), row->reap_ns / row->split),
