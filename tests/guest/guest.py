@@ -132,7 +132,6 @@ class Guest:
         self.read(text)
         self.took = time.monotonic() - begin
         log = self.args.guest / "log" / f"{self.version}-{self.scripts}.log"
-        log.parent.mkdir(exist_ok=True)
         log.write_text("\n".join([text, *self.words, ""]))
         return self
 
