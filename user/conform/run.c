@@ -26,6 +26,11 @@ static int open_owner(struct conform *c, struct vferry_error *err)
 		c->alone = false;
 		ret = vferry_owner_open(&c->owner, c->opts.address, &opts, err);
 	}
+	/* VFs that are enabled behind a hypervisor which hides SR-IOV are there without being asked for. */
+	if (ret == -EOPNOTSUPP && opts.num_vfs) {
+		opts.num_vfs = 0;
+		ret = vferry_owner_open(&c->owner, c->opts.address, &opts, err);
+	}
 	if (ret) {
 		c->owner = NULL;
 		return ret;
