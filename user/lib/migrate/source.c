@@ -102,6 +102,10 @@ static void accepted(struct vf_source *source)
 	source->accepted = true;
 	source->freeze_estimate = lane->about.size_freeze;
 	VF_FAULT_POINT("source-accepted");
+	if (lane->mode_found == VFERRY_MODE_FREEZE) {
+		vf_source_switch(source);
+		return;
+	}
 	/* What a device cannot give again is read on where the probe has stopped. */
 	if (lane->move->opts->flags & VFERRY_MOVE_NO_PRECOPY && !source->reads_clear) {
 		vf_probe_drop(&lane->probe);
@@ -141,9 +145,9 @@ static void offer(struct vf_lane *lane)
 
 	/*
 	 * A VF that was moved stays in Freeze with what is now an old copy, and its journal is gone: sent once more, its
-	 * guest would live twice.
+	 * guest would live twice. A snapshot stays one: whoever activates it says so.
 	 */
-	if (lane->mode_found == VFERRY_MODE_FREEZE) {
+	if (lane->mode_found == VFERRY_MODE_FREEZE && run->kind != VF_OFFER_SNAPSHOT) {
 		vf_lane_fail(
 			lane, -EBUSY,
 			"the VF is in freeze: it was moved away, or somebody froze it by hand. If this is the "
