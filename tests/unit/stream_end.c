@@ -59,6 +59,44 @@ static void the_peer_dies(void **state)
 	}
 }
 
+/* It says why, and closes with much unread: a send fails, and yet what it said is delivered first. */
+static void the_last_words_are_heard(void **state)
+{
+	static void (*const links[])(struct end *, struct end *) = { link_pair, link_tcp };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct end a = { 0 }, b = { 0 };
+		struct sent sent[40], words;
+		struct vf_ring *ring, *other;
+
+		assert_int_equal(vf_ring_new(&ring, 16, NULL), 0);
+		assert_int_equal(vf_ring_new(&other, 16, NULL), 0);
+		links[i](&a, &b);
+		/* b is never read: its ring turns only to send. */
+		b.full = true;
+		end_open(&b, other);
+		sent_make(&words, 7, 100, 1);
+		vf_stream_send(b.stream, &words.tx);
+		end_open(&a, ring);
+		fill_up(&a, sent, 40, 1 << 20);
+		while (!words.done)
+			turn(other);
+		vf_stream_free(b.stream);
+		b.stream = NULL;
+		vf_link_close(&b.link, 0);
+		while (!a.broken)
+			turn(ring);
+		assert_int_equal(a.frames, 1);
+		assert_true(a.code == -EPIPE || a.code == -ECONNRESET);
+		assert_non_null(strstr(a.why.text, "the peer has gone"));
+		all_done_once(sent, 40);
+		free(words.bytes);
+		end_close(&a);
+		vf_ring_free(ring);
+		vf_ring_free(other);
+	}
+}
+
 static void the_peer_ends_in_order(void **state)
 {
 	struct end a = { 0 }, b = { 0 };
@@ -304,6 +342,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_peer_dies),
+		cmocka_unit_test(the_last_words_are_heard),
 		cmocka_unit_test(the_peer_ends_in_order),
 		cmocka_unit_test(freed_while_sending),
 		cmocka_unit_test(freed_while_receiving),

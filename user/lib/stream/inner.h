@@ -44,6 +44,8 @@ struct vf_tx_side {
 	struct vf_batch *sending;	/* the one that the kernel has not yet answered */
 	struct vf_batch batches[VF_BATCHES];
 	struct vf_zc zc;
+	int gone;	     /* the peer takes no more: what it said before that is read first */
+	uint64_t gone_at_ns; /* when that ends the stream, whatever was read */
 };
 
 struct vf_rx_side {
@@ -87,6 +89,13 @@ void vf_stream_leave(struct vf_stream *stream);
 void vf_stream_end(struct vf_stream *stream, int code, const struct vferry_error *why);
 /** vf_stream_end_errno() - over because of a failed read or write. */
 void vf_stream_end_errno(struct vf_stream *stream, int code, const char *doing, uint64_t at);
+/**
+ * vf_stream_peer_gone() - a send failed because the peer has closed. Why it did may still wait to be read, so that the
+ * stream ends, for this reason, when all of that has been, or after a second.
+ */
+void vf_stream_peer_gone(struct vf_stream *stream, int code);
+/** vf_stream_end_gone() - all that a peer which has gone said was read. */
+void vf_stream_end_gone(struct vf_stream *stream);
 /** vf_stream_later() - come back in @in_ns: for what is due outside of a completion, or must be cancelled once more. */
 void vf_stream_later(struct vf_stream *stream, uint64_t in_ns);
 

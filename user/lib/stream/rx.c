@@ -143,7 +143,9 @@ static void no_bytes(struct vf_stream *stream, int32_t res)
 {
 	if (stream->ending)
 		return;
-	if (!res)
+	if (stream->tx.gone && res != -EAGAIN && res != -EINTR)
+		vf_stream_end_gone(stream);
+	else if (!res)
 		end_of_file(stream);
 	else if (res == -EAGAIN)
 		wait_until_readable(stream);

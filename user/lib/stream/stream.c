@@ -5,7 +5,8 @@
 #include <string.h>
 #include "stream/inner.h"
 
-#define RETRY_NS 50000000ULL
+#define RETRY_NS      50000000ULL
+#define LAST_WORDS_NS 1000000000ULL
 
 int vf_stream_new(struct vf_stream **out, struct vf_ring *ring, const struct vf_link *link,
 		  const struct vf_stream_events *events, struct vferry_error *err)
@@ -80,6 +81,12 @@ static void do_later(struct vf_timer *timer)
 	struct vf_stream *stream = vf_container_of(timer, struct vf_stream, later);
 
 	vf_stream_enter(stream);
+	if (stream->tx.gone && !stream->ending) {
+		if (vf_now_ns() >= stream->tx.gone_at_ns)
+			vf_stream_end_gone(stream);
+		else
+			vf_stream_later(stream, RETRY_NS);
+	}
 	if (stream->ending && busy(stream)) {
 		/* A cancellation can miss an operation that is just being retried. */
 		stop_all(stream);
@@ -122,6 +129,23 @@ void vf_stream_end_errno(struct vf_stream *stream, int code, const char *doing, 
 	vferry_fail(&err, code, "%s: %s failed at stream byte %llu: %s%s", stream->link.name, doing,
 		    (unsigned long long)at, strerror(-code), more);
 	vf_stream_end(stream, code, &err);
+}
+
+void vf_stream_end_gone(struct vf_stream *stream)
+{
+	int code = stream->tx.gone;
+
+	stream->tx.gone = 0;
+	vf_stream_end_errno(stream, code, "sending", stream->stats.bytes_out);
+}
+
+void vf_stream_peer_gone(struct vf_stream *stream, int code)
+{
+	if (stream->ending || stream->tx.gone)
+		return;
+	stream->tx.gone = code;
+	stream->tx.gone_at_ns = vf_now_ns() + LAST_WORDS_NS;
+	vf_stream_later(stream, RETRY_NS);
 }
 
 void vf_stream_free(struct vf_stream *stream)

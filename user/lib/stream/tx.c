@@ -144,7 +144,7 @@ void vf_tx_start(struct vf_stream *stream)
 	struct io_uring_sqe *sqe;
 	int fd = stream->link.out;
 
-	if (stream->ending || stream->tx.sending || !stream->tx.head)
+	if (stream->ending || stream->tx.gone || stream->tx.sending || !stream->tx.head)
 		return;
 	batch = free_batch(stream);
 	if (!batch)
@@ -221,6 +221,8 @@ static void answer(struct vf_stream *stream, struct vf_batch *batch, int32_t res
 		return;
 	if (res == -EAGAIN)
 		wait_until_writable(stream, more ? free_batch(stream) : batch);
+	else if (stream->link.socket && (res == -EPIPE || res == -ECONNRESET))
+		vf_stream_peer_gone(stream, res);
 	else if (!batch->zc || !vf_zc_failed(&stream->tx.zc, res))
 		vf_stream_end_errno(stream, res ? res : -EIO, "sending", stream->stats.bytes_out);
 }
