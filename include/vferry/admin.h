@@ -8,6 +8,7 @@
 #ifndef VFERRY_ADMIN_H
 #define VFERRY_ADMIN_H
 
+#include <vferry/names.h>
 #include <assert.h>
 #include <endian.h>
 #include <linux/types.h>
@@ -140,52 +141,12 @@ VFERRY_STATIC_ASSERT(sizeof(struct vferry_admin_field) == 16, "field entry");
 VFERRY_STATIC_ASSERT(offsetof(struct vferry_admin_field, length) == 8, "field length");
 
 /* Names for text and JSON; "unknown" for what is not in the tables above. */
-static inline const char *vferry_opcode_name(unsigned int opcode)
-{
-	switch (opcode) {
-#define X(name, number, text) \
-	case number:          \
-		return text;
-		VFERRY_ADMIN_OPCODES(X)
-#undef X
-	}
-	return "unknown";
-}
+VFERRY_NAMES(vferry_opcode_name, VFERRY_ADMIN_OPCODES, "unknown")
 
-static inline const char *vferry_status_name(unsigned int status)
-{
-	switch (status) {
-#define X(name, number, text) \
-	case number:          \
-		return text;
-		VFERRY_ADMIN_STATUSES(X)
-#undef X
-	}
-	return "unknown";
-}
+VFERRY_NAMES(vferry_status_name, VFERRY_ADMIN_STATUSES, "unknown")
 
-static inline const char *vferry_qualifier_name(unsigned int qualifier)
-{
-	switch (qualifier) {
-#define X(name, number, text) \
-	case number:          \
-		return text;
-		VFERRY_ADMIN_QUALIFIERS(X)
-#undef X
-	}
-	return "unknown";
-}
+VFERRY_NAMES(vferry_qualifier_name, VFERRY_ADMIN_QUALIFIERS, "unknown")
 
-static inline const char *vferry_mode_name(unsigned int mode)
-{
-	switch (mode) {
-#define X(name, number, text) \
-	case number:          \
-		return text;
-		VFERRY_MODES(X)
-#undef X
-	}
-	return "unknown";
-}
+VFERRY_NAMES(vferry_mode_name, VFERRY_MODES, "unknown")
 
 #endif

@@ -6,6 +6,8 @@
 #ifndef VFERRY_PHASE_H
 #define VFERRY_PHASE_H
 
+#include <vferry/names.h>
+
 /* X(NAME, number, "name") */
 #define VFERRY_SOURCE_STATES(X)    \
 	X(PRECOPY, 1, "precopy")   \
@@ -22,10 +24,12 @@
 	X(ACTIVE, 21, "active")       \
 	X(REFUSED, 22, "refused")
 
+#define VFERRY_STATES(X) VFERRY_SOURCE_STATES(X) VFERRY_DESTINATION_STATES(X)
+
 enum vferry_state {
 	VFERRY_STATE_NONE = 0,
 #define X(name, number, text) VFERRY_STATE_##name = number,
-	VFERRY_SOURCE_STATES(X) VFERRY_DESTINATION_STATES(X)
+	VFERRY_STATES(X)
 #undef X
 };
 
@@ -63,29 +67,8 @@ enum vferry_phase {
 #undef X
 };
 
-static inline const char *vferry_state_name(unsigned int state)
-{
-	switch (state) {
-#define X(name, number, text) \
-	case number:          \
-		return text;
-		VFERRY_SOURCE_STATES(X)
-		VFERRY_DESTINATION_STATES(X)
-#undef X
-	}
-	return "none";
-}
+VFERRY_NAMES(vferry_state_name, VFERRY_STATES, "none")
 
-static inline const char *vferry_phase_name(unsigned int phase)
-{
-	switch (phase) {
-#define X(name, number, text) \
-	case number:          \
-		return text;
-		VFERRY_PHASES(X)
-#undef X
-	}
-	return "unknown";
-}
+VFERRY_NAMES(vferry_phase_name, VFERRY_PHASES, "unknown")
 
 #endif

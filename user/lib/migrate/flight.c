@@ -27,17 +27,7 @@ static void add_text(struct json_object *to, const char *key, const char *value)
 	json_object_object_add(to, key, json_object_new_string(value));
 }
 
-static const char *kind_name(unsigned int kind)
-{
-	switch (kind) {
-#define X(name, number, text) \
-	case number:          \
-		return text;
-		VF_RECORDS(X)
-#undef X
-	}
-	return "unknown";
-}
+VFERRY_NAMES(kind_name, VF_RECORDS, "unknown")
 
 static struct json_object *event(const struct vf_record *record)
 {
