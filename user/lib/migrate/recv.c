@@ -226,6 +226,7 @@ int vferry_recv(const struct vferry_move_opts *given, struct vferry_move *result
 		return vferry_fail(err, -ENOMEM, "no memory");
 	move = &recv->move;
 	recv->listen_fd = -1;
+	recv->waiting = (struct vf_link){ .in = -1, .out = -1 };
 	vf_move_defaults(&opts, given);
 	ret = vf_move_begin(move, &opts, result, err);
 	if (!ret)

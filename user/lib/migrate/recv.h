@@ -29,6 +29,7 @@ struct vf_recv {
 	struct vf_peer_opts peer_opts;
 	int listen_fd;
 	struct vf_op accept;
+	struct vf_link waiting; /* accepted, until there is a place for it: out >= 0 */
 	struct vf_connection connections[VF_CONNECTIONS];
 	struct vf_connection *source; /* the one that made an offer */
 	struct vferry_error failed;   /* before there were lanes */

@@ -120,20 +120,26 @@ static void broken(void *arg, int error, const struct vferry_error *why)
 
 static struct vf_connection *place(struct vf_recv *recv)
 {
+	for (unsigned int i = 0; i < VF_CONNECTIONS; i++)
+		if (!recv->connections[i].used)
+			return &recv->connections[i];
+	return NULL;
+}
+
+/* Its memory is the kernel's until vf_recv_tidy(): a place that is made here is not free yet. */
+static void make_place(struct vf_recv *recv)
+{
 	struct vf_connection *oldest = NULL;
 
 	for (unsigned int i = 0; i < VF_CONNECTIONS; i++) {
 		struct vf_connection *connection = &recv->connections[i];
 
-		if (!connection->used)
-			return connection;
 		if (!connection->chosen && !connection->over &&
 		    (!oldest || connection->since_ns < oldest->since_ns))
 			oldest = connection;
 	}
 	if (oldest)
 		over(oldest);
-	return NULL;
 }
 
 int vf_recv_connection(struct vf_recv *recv, const struct vf_link *link, struct vferry_error *err)
@@ -160,6 +166,12 @@ int vf_recv_connection(struct vf_recv *recv, const struct vf_link *link, struct 
 
 static void accept_next(struct vf_recv *recv);
 
+static void take_in(struct vf_recv *recv, struct vf_link *link)
+{
+	if (vf_recv_connection(recv, link, NULL))
+		vf_link_close(link, 0);
+}
+
 static void accepted(struct vf_op *op, int32_t res, uint32_t flags)
 {
 	struct vf_recv *recv = (struct vf_recv *)((char *)op - offsetof(struct vf_recv, accept));
@@ -172,8 +184,13 @@ static void accepted(struct vf_op *op, int32_t res, uint32_t flags)
 	}
 	if (res >= 0) {
 		vf_peer_accept_link(recv->peer, res, &link);
-		if (vf_recv_connection(recv, &link, NULL))
-			vf_link_close(&link, 0);
+		/* It may be the source: it waits for a place, and nobody else is let in before. */
+		if (!place(recv)) {
+			make_place(recv);
+			recv->waiting = link;
+			return;
+		}
+		take_in(recv, &link);
 	}
 	accept_next(recv);
 }
@@ -248,6 +265,13 @@ void vf_recv_tidy(struct vf_recv *recv)
 		if (connection->used && connection->over && !connection->chosen)
 			drop(connection);
 	}
+	if (recv->waiting.out >= 0 && place(recv)) {
+		struct vf_link link = recv->waiting;
+
+		recv->waiting.out = -1;
+		take_in(recv, &link);
+		accept_next(recv);
+	}
 }
 
 void vf_recv_close(struct vf_recv *recv)
@@ -262,6 +286,8 @@ void vf_recv_close(struct vf_recv *recv)
 			;
 		close(fd);
 	}
+	if (recv->waiting.out >= 0)
+		vf_link_close(&recv->waiting, 0);
 	for (unsigned int i = 0; i < VF_CONNECTIONS; i++)
 		if (recv->connections[i].used)
 			drop(&recv->connections[i]);
