@@ -5,6 +5,9 @@ import ctypes, json, os, pathlib, select, signal, socket, subprocess, sys, tempf
 
 LIMIT = 120.0  # seconds; for waits that end much sooner when all is well
 
+# A shell starts what runs in the background with SIGINT ignored, and every child of ours would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class Tap:
     """with Tap() as tap: tap.ok(...). Ends the process with the right status."""
