@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tools/owner/fault.h"
 
 enum {
 	OPT_SOCKET_DIR = 256,
@@ -187,9 +188,13 @@ static int add_disk(struct options *options, const char *text, struct vferry_err
 
 static int add_fault(struct options *options, const char *text, struct vferry_error *err)
 {
-	const char **faults =
-		realloc(options->faults, (options->fault_count + 1) * sizeof(*faults));
+	const char **faults;
+	struct fault fault;
+	int ret = fault_parse(&fault, text, err);
 
+	if (ret)
+		return ret;
+	faults = realloc(options->faults, (options->fault_count + 1) * sizeof(*faults));
 	if (!faults)
 		return vferry_fail(err, -ENOMEM, "no memory");
 	options->faults = faults;

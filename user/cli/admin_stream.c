@@ -221,9 +221,12 @@ static int write_chunks(struct cli *cli, struct vferry_owner *owner, uint16_t vf
 	while (!rc) {
 		ssize_t n = get_all(fd, buffer, CHUNK);
 
-		if (!n)
+		if (!n && totals->bytes)
 			break;
-		if (n < 0)
+		if (!n)
+			rc = vferry_fail(&err, -EBADMSG,
+					 "nothing came from %s: no context is empty", path);
+		else if (n < 0)
 			rc = vferry_fail(&err, (int)n, "cannot read '%s': %s", path,
 					 strerror((int)-n));
 		else if (n % VFERRY_ADMIN_ALIGN)
