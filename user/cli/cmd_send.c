@@ -39,12 +39,14 @@ static const char *const hooks[] = {
 	"gives up the VF. On the other side vferry recv runs destination-before-active, whose 0 says that the guest's memory "
 	"is there, and destination-active, after which the guest may run. Hooks stand in the downtime: --max-downtime "
 	"bounds it, and takes the VF back while that is still allowed.",
-	"QEMU: start the guest's migration first, with the capability pause-before-switchover, so that memory is copied while "
-	"VF and guest work. At source-stopped the hook waits until query-migrate says pre-switchover, then sends "
-	"migrate-continue with that state, on the guest's QMP socket. At before-release it waits until query-migrate says "
-	"completed, and exits with 1 when that says failed. QEMU at the destination runs with -incoming and -S; there the "
-	"hook answers destination-before-active with 0 when query-status says paused, and sends cont at destination-active. "
-	"When vferry send ends with any status but 0 and 7, the guest is continued at the source (cont).",
+	"QEMU: PREFIX/share/doc/vferry/examples/vferry-qemu-hook is that hook, on the guest's QMP socket. "
+	"vferry-qemu-hook /run/guest.qmp start tcp:host2:4445 begins the guest's migration with the capability "
+	"pause-before-switchover, so that memory is copied while VF and guest work; then vferry send --hook "
+	"'vferry-qemu-hook /run/guest.qmp'. At source-stopped it waits until query-migrate says pre-switchover, and sends "
+	"migrate-continue; at before-release it waits until that says completed. QEMU at the destination runs with -incoming "
+	"and -S, and vferry recv has the same hook with its socket: destination-before-active waits until query-status says "
+	"paused, destination-active sends cont. When vferry send ends with any status but 0 and 7, vferry-qemu-hook "
+	"/run/guest.qmp back lets the guest go on at the source.",
 	"libvirt: a script given to vferry send --hook --hook-timeout 5min. "
 	"case $VFERRY_EVENT in "
 	"source-stopped) exec virsh migrate --live --persistent --suspend guest1 qemu+ssh://host2/system;; "
