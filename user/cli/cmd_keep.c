@@ -177,7 +177,9 @@ static const char *const about[] = {
 	"is a small process that holds the owner for as long as its VFs live and lends VFs, an admin queue and memory to the "
 	"commands that work on it, while these come, go and crash. send, recv, recover and admin start one when there is none.",
 	"Without --foreground the keeper goes into the background once it serves. Under systemd, "
-	"vferry-keeper@OWNER.service runs it.",
+	"vferry-keeper@OWNER.service runs it, and systemd keeps its descriptors: a keeper that is killed is started again and goes on "
+	"with them, with the same epoch and no reset of the owner. Engines that were at work lose their loan; vferry recover "
+	"settles what they left.",
 	NULL,
 };
 

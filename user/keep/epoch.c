@@ -25,6 +25,7 @@ static int draw(struct keeper *keeper)
 			have += (size_t)n;
 	}
 	memcpy(keeper->loans.epoch, keeper->epoch, sizeof(keeper->epoch));
+	successor_epoch(keeper);
 	return 0;
 }
 
@@ -114,8 +115,9 @@ static void look(struct vf_timer *timer)
 
 int epoch_begin(struct keeper *keeper, struct vferry_error *err)
 {
-	int ret = draw(keeper);
+	int ret = keeper->resumed ? 0 : draw(keeper);
 
+	memcpy(keeper->loans.epoch, keeper->epoch, sizeof(keeper->epoch));
 	if (ret)
 		return vferry_fail(err, ret, "getrandom: %s", strerror(-ret));
 	keeper->hangup.done = hung_up;

@@ -14,6 +14,7 @@
 
 #define REST_NS	  5000000000ULL
 #define GRACE_NS  5000000000ULL
+#define PLACE_NS  15000000000ULL /* a successor waits for who has started a keeper meanwhile */
 #define KILLED_NS 10000000000ULL /* from SIGKILL until the borrowers' queues are given up */
 
 /* --- callers --- */
@@ -104,6 +105,8 @@ static void loan_ended(struct loans *loans, struct loan *loan)
 
 	if (loan->state == VF_LOAN_WEDGED)
 		keep_log("%s", loans->trouble);
+	if (!loan->state)
+		successor_rested(keeper, loan);
 	sessions_ended(keeper, loan);
 	if (loan->alone && !loan->state && !keeper->ending)
 		own_list_use(keeper);
@@ -181,7 +184,13 @@ static int open_owner(struct keeper *keeper, struct vferry_error *err)
 	struct loans *loans = &keeper->loans;
 	int ret;
 
-	ret = vf_pf_open(&keeper->pf, keeper->address, &opts, err);
+	ret = successor_resume(keeper, &opts, err);
+	if (ret < 0)
+		keep_log("cannot go on where the last keeper of %s stopped, so the owner is reset "
+			 "and its VFs lose their state: %s",
+			 keeper->address, err->text);
+	if (ret)
+		ret = vf_pf_open(&keeper->pf, keeper->address, &opts, err);
 	if (ret)
 		return ret;
 	keeper->software = is_software(keeper);
@@ -199,6 +208,10 @@ static int open_owner(struct keeper *keeper, struct vferry_error *err)
 		ret = epoch_begin(keeper, err);
 	if (!ret)
 		ret = own_begin(keeper, err);
+	if (!ret) {
+		successor_keep(keeper);
+		successor_loans(keeper);
+	}
 	return ret;
 }
 
@@ -209,7 +222,8 @@ static int begin(struct keeper *keeper, struct vferry_error *err)
 	ret = vf_owner_address(keeper->opts->address, keeper->address, sizeof(keeper->address),
 			       err);
 	if (!ret)
-		ret = place_take(&keeper->place, keeper->address, err);
+		ret = place_take(&keeper->place, keeper->address,
+				 keeper->manager.count ? PLACE_NS : 0, err);
 	if (!ret)
 		ret = vf_ring_new(&keeper->ring, 256, err);
 	if (!ret)
@@ -235,6 +249,7 @@ static void end(struct keeper *keeper)
 	vf_pf_close(keeper->pf);
 	if (keeper->signal_fd >= 0)
 		close(keeper->signal_fd);
+	successor_end(keeper);
 	place_leave(&keeper->place);
 	sessions_sweep(keeper);
 }
@@ -250,14 +265,16 @@ int keep_run(const struct keep_opts *opts, struct vferry_error *err)
 	};
 	int ret;
 
+	manager_begin(&keeper.manager);
 	start_begin();
 	raise_limits();
 	ret = begin(&keeper, err);
-	start_verdict(ret, err->text, keeper.place.log);
+	start_verdict(&keeper.manager, ret, err->text, keeper.place.log);
 	if (!ret) {
-		keep_log("pid %d holds %s: %u VFs, %u admin queues to lend", getpid(),
+		keep_log("pid %d holds %s: %u VFs, %u admin queues to lend%s", getpid(),
 			 keeper.address, keeper.loans.num_vfs,
-			 keeper.loans.count - keeper.loans.first);
+			 keeper.loans.count - keeper.loans.first,
+			 keeper.resumed ? "; it goes on where the last keeper stopped" : "");
 		if (vf_bus_token(vf_pf_bus(keeper.pf)))
 			keep_log("VFs bound to vfio-pci are opened with the VF token %s",
 				 vf_bus_token(vf_pf_bus(keeper.pf)));

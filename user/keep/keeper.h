@@ -8,7 +8,9 @@
 #include "admin/admin.h"
 #include "keep/keep.h"
 #include "keep/loans.h"
+#include "keep/manager.h"
 #include "keep/session.h"
+#include "keep/successor.h"
 
 struct vf_pf;
 
@@ -53,6 +55,10 @@ struct keeper {
 	struct vf_op signal;
 	struct signalfd_siginfo signal_info;
 
+	struct manager manager;
+	struct record *record; /* for a successor; NULL: there will be none */
+	bool resumed;	       /* this one is a successor */
+
 	/* epoch.c */
 	struct vf_op hangup;
 	struct vf_timer health;
@@ -73,15 +79,17 @@ __attribute__((format(printf, 1, 2))) void keep_log(const char *format, ...);
 void keeper_end(struct keeper *keeper, uint64_t grace_ns);
 
 /* place.c */
-int place_take(struct place *place, const char *address, struct vferry_error *err);
+/** place_take() - @patience_ns: how long another keeper is waited for. */
+int place_take(struct place *place, const char *address, uint64_t patience_ns,
+	       struct vferry_error *err);
 void place_leave(struct place *place);
 
 /* start.c */
 
-/** start_begin() - take note of a starter's pipe and of systemd. */
+/** start_begin() - take note of a starter's pipe. */
 void start_begin(void);
-/** start_verdict() - tell them: @code 0: ready. From then on a detached keeper writes to its log. */
-void start_verdict(int code, const char *words, const char *log);
+/** start_verdict() - tell it and the service manager: @code 0: ready. From then on a detached keeper writes to its log. */
+void start_verdict(const struct manager *manager, int code, const char *words, const char *log);
 
 /* epoch.c */
 int epoch_begin(struct keeper *keeper, struct vferry_error *err);

@@ -203,7 +203,10 @@ static void list_over(struct vf_timer *timer)
 	own->list_busy = false;
 	leave_queue(keeper);
 	loans_unhold(&keeper->loans);
-	ask_again(keeper);
+	if (own->list_due)
+		put_list_back(keeper);
+	else
+		ask_again(keeper);
 }
 
 static void put_list_back(struct keeper *keeper)
@@ -233,9 +236,11 @@ static void put_list_back(struct keeper *keeper)
 
 void own_list_use(struct keeper *keeper)
 {
+	if (keeper->own.list_due)
+		return;
 	/* Until it is back nothing is lent: the next borrower expects the whole list. */
 	loans_hold(&keeper->loans);
-	if (keeper->own.running)
+	if (keeper->own.running || keeper->own.list_busy)
 		keeper->own.list_due = true;
 	else
 		put_list_back(keeper);
@@ -252,7 +257,16 @@ int own_begin(struct keeper *keeper, struct vferry_error *err)
 	if (!own->cmds || !own->vfs)
 		return vferry_fail(err, -ENOMEM, "no memory for questions to %u VFs",
 				   keeper->loans.num_vfs);
-	return keeper->loans.first ? open_queue(keeper, err) : 0;
+	if (!keeper->loans.first)
+		return 0;
+	/* The last keeper may have died with a question under way. */
+	if (keeper->resumed &&
+	    vf_pf_rest(keeper->pf, 0, vf_now_ns() + keeper->loans.rest_ns, err)) {
+		loans_trouble(&keeper->loans, -EIO, "%s", err->text);
+		keep_log("%s", err->text);
+		return 0;
+	}
+	return open_queue(keeper, err);
 }
 
 void own_end(struct keeper *keeper)

@@ -62,6 +62,32 @@ void peer_name(pid_t pid, char *comm, size_t room)
 	}
 }
 
+uint64_t peer_started(pid_t pid)
+{
+	unsigned long long started = 0;
+	char path[64], text[1024], *at;
+	ssize_t n = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	/* The name, in brackets, may hold anything; starttime is the 20th word behind it. */
+	at = strrchr(text, ')');
+	if (!at || sscanf(at + 1,
+			  " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+			  "%*s %*s %llu",
+			  &started) != 1)
+		return 0;
+	return started;
+}
+
 int peer_pidfd(int sock, pid_t pid)
 {
 	socklen_t length = sizeof(int);

@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "bus/lent.h"
 #include "keep/keeper.h"
@@ -57,8 +58,10 @@ static bool still_there(int fd, const char *path)
 	       ours.st_dev == named.st_dev;
 }
 
-static int lock(struct place *place, const char *address, struct vferry_error *err)
+static int lock(struct place *place, const char *address, uint64_t until_ns,
+		struct vferry_error *err)
 {
+	struct timespec pause = { .tv_nsec = 20000000 };
 	char who[16] = "";
 	int fd, ret;
 
@@ -74,6 +77,10 @@ static int lock(struct place *place, const char *address, struct vferry_error *e
 			if (ret != -EWOULDBLOCK)
 				return vferry_fail(err, ret, "%s: cannot lock: %s", place->lock,
 						   strerror(-ret));
+			if (vf_now_ns() < until_ns) {
+				nanosleep(&pause, NULL);
+				continue;
+			}
 			return vferry_fail(
 				err, -EALREADY,
 				"a keeper holds %s already: pid %s; vferry keep %s --stop ends it",
@@ -118,7 +125,8 @@ static int listen_there(struct place *place, struct vferry_error *err)
 	return 0;
 }
 
-int place_take(struct place *place, const char *address, struct vferry_error *err)
+int place_take(struct place *place, const char *address, uint64_t patience_ns,
+	       struct vferry_error *err)
 {
 	size_t stem;
 	int ret;
@@ -133,7 +141,7 @@ int place_take(struct place *place, const char *address, struct vferry_error *er
 	snprintf(place->log, sizeof(place->log), "%.*s.log", (int)stem, place->name.sun_path);
 	ret = make_folders(err);
 	if (!ret)
-		ret = lock(place, address, err);
+		ret = lock(place, address, vf_now_ns() + patience_ns, err);
 	if (!ret)
 		ret = listen_there(place, err);
 	if (ret)

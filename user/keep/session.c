@@ -86,6 +86,7 @@ static void lent(struct want *want, struct loan *loan)
 	unsigned int fd_count = vf_keeper_put_lent(&message, fds, &loan->lease);
 
 	vf_timer_stop(session->keeper->ring, &session->patience);
+	successor_lent(session->keeper, loan);
 	send_bytes(session, &message, sizeof(message), fds, fd_count);
 }
 
@@ -345,6 +346,58 @@ void session_new(struct keeper *keeper, int sock)
 	arm(session);
 }
 
+/* Its last keeper has died. By now it knows; one that does not end is stopped, or does not look. */
+static void orphan_stays(struct vf_timer *timer)
+{
+	struct session *session =
+		(struct session *)((char *)timer - offsetof(struct session, patience));
+
+	for (struct session *s = session->keeper->sessions; s; s = s->next) {
+		/* It has come back for another loan: it knows. */
+		if (s != session && !s->closing && s->want.pid == session->want.pid) {
+			session_close(session);
+			return;
+		}
+	}
+	session_kill(session);
+}
+
+void session_orphan(struct keeper *keeper, struct loan *loan, uint64_t started)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	struct want *want;
+
+	if (!session) {
+		rest_begin(loan);
+		return;
+	}
+	session->keeper = keeper;
+	session->sock = -1;
+	session->hung_up = true;
+	session->since_ns = vf_now_ns();
+	session->receive.done = received;
+	session->death.done = died;
+	session->patience.fn = orphan_stays;
+	session->next = keeper->sessions;
+	keeper->sessions = session;
+	keeper->session_count++;
+	want = &session->want;
+	want->vfs = loan->vfs;
+	want->alone = loan->alone;
+	want->pid = loan->pid;
+	memcpy(want->comm, loan->comm, sizeof(want->comm));
+	want->dead = dead;
+	want->loan = loan;
+	loan->holder = want;
+	session->pidfd = peer_pidfd(-1, (pid_t)loan->pid);
+	if (session->pidfd < 0 || peer_started((pid_t)loan->pid) != started) {
+		session_close(session);
+		return;
+	}
+	io_uring_prep_poll_add(vf_ring_sqe(keeper->ring, &session->death), session->pidfd, POLLIN);
+	set_patience(session, 2 * keeper->loans.rest_ns);
+}
+
 void session_close(struct session *session)
 {
 	struct keeper *keeper = session->keeper;
@@ -442,7 +495,8 @@ void sessions_sweep(struct keeper *keeper)
 		}
 		*at = session->next;
 		keeper->session_count--;
-		close(session->sock);
+		if (session->sock >= 0)
+			close(session->sock);
 		if (session->pidfd >= 0)
 			close(session->pidfd);
 		free(session);

@@ -25,6 +25,8 @@ struct session {
 
 /** session_new() - takes @sock. A caller that may not is told so. */
 void session_new(struct keeper *keeper, int sock);
+/** session_orphan() - the borrower of @loan, whose connection ended with the last keeper. It gives back by ending; after a while it is made to. */
+void session_orphan(struct keeper *keeper, struct loan *loan, uint64_t started);
 /** session_close() - gives back what it has; the memory goes in sessions_sweep(). */
 void session_close(struct session *session);
 /** session_leave() - the keeper ends: forget the caller, whose socket stays open until sessions_sweep(). */

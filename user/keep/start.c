@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 #include "bus/keeper.h"
@@ -48,29 +47,6 @@ void start_begin(void)
 		unsetenv(VF_KEEPER_READY_ENV);
 }
 
-/* systemd's readiness protocol: one datagram to the socket that it names. */
-static void tell_systemd(const char *state)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	size_t length;
-	int sock;
-
-	if (!path || (*path != '/' && *path != '@') || strlen(path) >= sizeof(to.sun_path))
-		return;
-	length = strlen(path);
-	memcpy(to.sun_path, path, length);
-	if (*path == '@')
-		to.sun_path[0] = '\0';
-	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (sock < 0)
-		return;
-	if (sendto(sock, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&to,
-		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0)
-		keep_log("cannot tell systemd: %s", strerror(errno));
-	close(sock);
-}
-
 static void keep_a_log(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
@@ -81,9 +57,9 @@ static void keep_a_log(const char *path)
 	close(fd);
 }
 
-void start_verdict(int code, const char *words, const char *log)
+void start_verdict(const struct manager *manager, int code, const char *words, const char *log)
 {
-	int fd = starter();
+	int fd = starter(), ret;
 
 	if (fd >= 0) {
 		if (!code)
@@ -92,6 +68,7 @@ void start_verdict(int code, const char *words, const char *log)
 		close(fd);
 		unsetenv(VF_KEEPER_READY_ENV);
 	}
-	if (!code)
-		tell_systemd("READY=1");
+	ret = code ? 0 : manager_tell(manager, "READY=1", -1);
+	if (ret && ret != -ENOTCONN)
+		keep_log("cannot tell the service manager: %s", strerror(-ret));
 }

@@ -8,33 +8,57 @@ static const struct vf_bus_ops *const kinds[] = {
 	&vf_bus_vfio_user,
 };
 
-int vf_bus_open(struct vf_bus **bus, const char *address, const struct vf_bus_opts *opts,
-		struct vferry_error *err)
+static int kind_of(const char *address, const struct vf_bus_ops **kind, struct vferry_error *err)
 {
-	static const struct vf_bus_opts defaults;
-
-	if (!opts)
-		opts = &defaults;
-	if (strlen(address) >= sizeof((*bus)->address))
+	if (strlen(address) >= sizeof(((struct vf_bus *)0)->address))
 		return vferry_fail(err, -EINVAL, "%.40s...: the address is longer than %zu bytes",
-				   address, sizeof((*bus)->address) - 1);
+				   address, sizeof(((struct vf_bus *)0)->address) - 1);
 	for (unsigned int i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		size_t length = strlen(kinds[i]->prefix);
-		int ret;
-
-		if (strncmp(address, kinds[i]->prefix, length))
-			continue;
-		ret = kinds[i]->open(bus, address + length, opts, err);
-		if (ret)
-			return ret;
-		(*bus)->ops = kinds[i];
-		strcpy((*bus)->address, address);
-		return 0;
+		*kind = kinds[i];
+		if (!strncmp(address, kinds[i]->prefix, strlen(kinds[i]->prefix)))
+			return 0;
 	}
 	return vferry_fail(err, -EPROTONOSUPPORT,
 			   "%s: not an address that this build reaches an owner by; it begins with "
 			   "vfio-user: (a socket) or vfio: (a PCI address)",
 			   address);
+}
+
+static int opened(struct vf_bus *bus, const struct vf_bus_ops *kind, const char *address)
+{
+	bus->ops = kind;
+	strcpy(bus->address, address);
+	return 0;
+}
+
+int vf_bus_open(struct vf_bus **bus, const char *address, const struct vf_bus_opts *opts,
+		struct vferry_error *err)
+{
+	static const struct vf_bus_opts defaults;
+	const struct vf_bus_ops *kind;
+	int ret = kind_of(address, &kind, err);
+
+	if (!ret)
+		ret = kind->open(bus, address + strlen(kind->prefix), opts ? opts : &defaults, err);
+	return ret ? ret : opened(*bus, kind, address);
+}
+
+int vf_bus_keep(struct vf_bus *bus, struct vf_bus_kept *kept, struct vf_kept_fds *fds,
+		struct vferry_error *err)
+{
+	*kept = (struct vf_bus_kept){ .vfs_found = -1 };
+	return bus->ops->keep(bus, kept, fds, err);
+}
+
+int vf_bus_resume(struct vf_bus **bus, const char *address, const struct vf_bus_opts *opts,
+		  struct vf_bus_kept *kept, struct vf_kept_fds *fds, struct vferry_error *err)
+{
+	const struct vf_bus_ops *kind;
+	int ret = kind_of(address, &kind, err);
+
+	if (!ret)
+		ret = kind->resume(bus, address + strlen(kind->prefix), opts, kept, fds, err);
+	return ret ? ret : opened(*bus, kind, address);
 }
 
 void vf_bus_close(struct vf_bus *bus)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <vferry/error.h>
+#include "bus/kept.h"
 
 struct vf_bus;
 
@@ -27,6 +28,12 @@ struct vf_bus_opts {
 int vf_bus_open(struct vf_bus **bus, const char *address, const struct vf_bus_opts *opts,
 		struct vferry_error *err);
 void vf_bus_close(struct vf_bus *bus);
+/** vf_bus_keep() - put what a successor needs into @fds, and keep @kept right from now on, as long as the bus is open. */
+int vf_bus_keep(struct vf_bus *bus, struct vf_bus_kept *kept, struct vf_kept_fds *fds,
+		struct vferry_error *err);
+/** vf_bus_resume() - the bus that another process had kept, as it is: nothing is reset, negotiated or installed anew. */
+int vf_bus_resume(struct vf_bus **bus, const char *address, const struct vf_bus_opts *opts,
+		  struct vf_bus_kept *kept, struct vf_kept_fds *fds, struct vferry_error *err);
 const char *vf_bus_address(const struct vf_bus *bus);
 
 int vf_bus_region(struct vf_bus *bus, unsigned int region, struct vf_region *info);

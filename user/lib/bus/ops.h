@@ -12,6 +12,11 @@ struct vf_bus_ops {
 	/* @where: the address behind the prefix. bus.c fills in struct vf_bus of what comes back. */
 	int (*open)(struct vf_bus **bus, const char *where, const struct vf_bus_opts *opts,
 		    struct vferry_error *err);
+	/* as vf_bus_keep(), vf_bus_resume() */
+	int (*keep)(struct vf_bus *bus, struct vf_bus_kept *kept, struct vf_kept_fds *fds,
+		    struct vferry_error *err);
+	int (*resume)(struct vf_bus **bus, const char *where, const struct vf_bus_opts *opts,
+		      struct vf_bus_kept *kept, struct vf_kept_fds *fds, struct vferry_error *err);
 	void (*close)(struct vf_bus *bus);
 	int (*region)(struct vf_bus *bus, unsigned int region, struct vf_region *info);
 	/* Range already checked against the region's size. */

@@ -29,6 +29,7 @@ struct vfio {
 	char token[37];
 	int wanted_fd; /* the kernel wants the device back: unbound, or pulled out */
 	int vfs_found; /* sriov_numvfs before it was changed here; -1: it was not */
+	struct vf_bus_kept *kept;
 };
 
 static struct vfio *of(const struct vf_bus *bus)
@@ -170,17 +171,28 @@ static int choose_token(struct vfio *dev, const char *given, struct vferry_error
 	return 0;
 }
 
-static int vfio_open(struct vf_bus **bus, const char *where, const struct vf_bus_opts *opts,
-		     struct vferry_error *err)
+static struct vfio *new_device(struct vferry_error *err)
 {
 	struct vfio *dev = calloc(1, sizeof(*dev));
-	int ret;
 
-	if (!dev)
-		return vferry_fail(err, -ENOMEM, "no memory");
+	if (!dev) {
+		vferry_fail(err, -ENOMEM, "no memory");
+		return NULL;
+	}
 	dev->wanted_fd = -1;
 	dev->vfs_found = -1;
 	dev->group = (struct vf_vfio_group){ .container = -1, .group = -1, .device = -1 };
+	return dev;
+}
+
+static int vfio_open(struct vf_bus **bus, const char *where, const struct vf_bus_opts *opts,
+		     struct vferry_error *err)
+{
+	struct vfio *dev = new_device(err);
+	int ret;
+
+	if (!dev)
+		return -ENOMEM;
 	ret = vf_vfio_find(&dev->place, "/sys", where, err);
 	if (!ret)
 		ret = choose_token(dev, opts->vf_token, err);
@@ -193,6 +205,60 @@ static int vfio_open(struct vf_bus **bus, const char *where, const struct vf_bus
 		vfio_close(&dev->bus);
 		return ret;
 	}
+	*bus = &dev->bus;
+	return 0;
+}
+
+/* --- outliving the process --- */
+
+static int vfio_keep(struct vf_bus *bus, struct vf_bus_kept *kept, struct vf_kept_fds *fds,
+		     struct vferry_error *err)
+{
+	struct vfio *dev = of(bus);
+	int ret;
+
+	snprintf(kept->token, sizeof(kept->token), "%s", dev->token);
+	kept->vfs_found = dev->vfs_found;
+	kept->vectors = dev->vectors_set;
+	dev->kept = kept;
+	ret = fds->put(fds, "vfio-container", dev->group.container);
+	if (!ret)
+		ret = fds->put(fds, "vfio-group", dev->group.group);
+	if (!ret)
+		ret = fds->put(fds, "vfio-device", dev->group.device);
+	return ret ? vferry_fail(err, ret, "vfio:%s: its descriptors cannot be kept: %s",
+				 dev->place.bdf, strerror(-ret))
+		   : 0;
+}
+
+static int vfio_resume(struct vf_bus **bus, const char *where, const struct vf_bus_opts *opts,
+		       struct vf_bus_kept *kept, struct vf_kept_fds *fds, struct vferry_error *err)
+{
+	struct vfio *dev = new_device(err);
+	int ret;
+
+	if (!dev)
+		return -ENOMEM;
+	dev->group.container = fds->take(fds, "vfio-container");
+	dev->group.group = fds->take(fds, "vfio-group");
+	dev->group.device = fds->take(fds, "vfio-device");
+	if (dev->group.container < 0 || dev->group.group < 0 || dev->group.device < 0)
+		ret = vferry_fail(err, -ENOENT, "vfio:%s: not all of its descriptors were kept",
+				  where);
+	else
+		ret = vf_vfio_find(&dev->place, "/sys", where, err);
+	if (!ret)
+		ret = vf_vfio_group_resume(&dev->group, dev->place.bdf, err);
+	if (!ret)
+		ret = device_info(dev, err);
+	if (ret) {
+		vfio_close(&dev->bus);
+		return ret;
+	}
+	snprintf(dev->token, sizeof(dev->token), "%.36s", kept->token);
+	dev->vfs_found = kept->vfs_found;
+	dev->vectors_set = kept->vectors < dev->vectors ? kept->vectors : dev->vectors;
+	dev->kept = kept;
 	*bus = &dev->bus;
 	return 0;
 }
@@ -338,12 +404,16 @@ static int vfio_set_vfs(struct vf_bus *bus, uint16_t count, struct vferry_error 
 
 	if (!ret && dev->vfs_found < 0)
 		dev->vfs_found = (int)now;
+	if (dev->kept)
+		dev->kept->vfs_found = dev->vfs_found;
 	return ret;
 }
 
 const struct vf_bus_ops vf_bus_vfio = {
 	.prefix = "vfio:",
 	.open = vfio_open,
+	.keep = vfio_keep,
+	.resume = vfio_resume,
 	.close = vfio_close,
 	.region = vfio_region,
 	.read = vfio_read,

@@ -276,6 +276,11 @@ int vf_vfio_group_open(struct vf_vfio_group *group, const struct vf_vfio_place *
 	return 0;
 }
 
+int vf_vfio_group_resume(struct vf_vfio_group *group, const char *name, struct vferry_error *err)
+{
+	return iommu_info(group, name, err);
+}
+
 static int in_ranges(const struct vf_vfio_group *group, const char *name, uint64_t iova,
 		     uint64_t size, struct vferry_error *err)
 {

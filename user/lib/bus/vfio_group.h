@@ -19,6 +19,8 @@ struct vf_vfio_group {
 /** vf_vfio_group_open() - @deadline_ns: how long a device that is still in use is waited for. On failure nothing stays open. */
 int vf_vfio_group_open(struct vf_vfio_group *group, const struct vf_vfio_place *place,
 		       const char *token, uint64_t deadline_ns, struct vferry_error *err);
+/** vf_vfio_group_resume() - the three descriptors are there, open in another process before. They stay the caller's on failure. */
+int vf_vfio_group_resume(struct vf_vfio_group *group, const char *name, struct vferry_error *err);
 void vf_vfio_group_close(struct vf_vfio_group *group);
 
 int vf_vfio_dma_map(struct vf_vfio_group *group, const char *name, uint64_t iova, void *memory,

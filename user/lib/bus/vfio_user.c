@@ -102,13 +102,13 @@ static void vu_close(struct vf_bus *bus)
 	free(dev);
 }
 
-int vf_vfio_user_adopt(struct vf_bus **bus, const struct vf_vu *vu, struct vferry_error *err)
+static int adopt(struct vf_bus **bus, struct vf_vu *vu, bool anew, struct vferry_error *err)
 {
 	struct vfio_user *dev = calloc(1, sizeof(*dev));
-	int ret;
+	int ret = 0;
 
 	if (!dev) {
-		close(vu->fd);
+		vf_vu_close(vu);
 		return vferry_fail(err, -ENOMEM, "no memory");
 	}
 	for (unsigned int i = 0; i < VFIO_USER_REGIONS; i++)
@@ -116,7 +116,8 @@ int vf_vfio_user_adopt(struct vf_bus **bus, const struct vf_vu *vu, struct vferr
 	dev->vu = *vu;
 	snprintf(dev->path, sizeof(dev->path), "%s", vu->name);
 	dev->vu.name = dev->path;
-	ret = vf_vu_negotiate(&dev->vu, err);
+	if (anew)
+		ret = vf_vu_negotiate(&dev->vu, err);
 	if (!ret)
 		ret = device_info(dev, err);
 	if (!ret)
@@ -127,6 +128,62 @@ int vf_vfio_user_adopt(struct vf_bus **bus, const struct vf_vu *vu, struct vferr
 	}
 	*bus = &dev->bus;
 	(*bus)->ops = &vf_bus_vfio_user;
+	return 0;
+}
+
+int vf_vfio_user_adopt(struct vf_bus **bus, struct vf_vu *vu, struct vferry_error *err)
+{
+	return adopt(bus, vu, true, err);
+}
+
+static int vu_keep(struct vf_bus *bus, struct vf_bus_kept *kept, struct vf_kept_fds *fds,
+		   struct vferry_error *err)
+{
+	struct vfio_user *dev = of(bus);
+	int ret = vf_vu_keep(&dev->vu, kept, err);
+
+	if (ret)
+		return ret;
+	kept->vectors = dev->vectors_set;
+	ret = fds->put(fds, "vfio-user", dev->vu.fd);
+	return ret ? vferry_fail(err, ret, "%s: the connection cannot be kept: %s", dev->path,
+				 strerror(-ret))
+		   : 0;
+}
+
+static int vu_resume(struct vf_bus **bus, const char *where, const struct vf_bus_opts *opts,
+		     struct vf_bus_kept *kept, struct vf_kept_fds *fds, struct vferry_error *err)
+{
+	struct vf_vu vu = {
+		.fd = fds->take(fds, "vfio-user"),
+		.next_id = (uint16_t)kept->message,
+		/* The last process may have ended before the answer to its last request. */
+		.stale = (uint16_t)(kept->stale + 1),
+		.max_fds = kept->max_fds,
+		.max_xfer = kept->max_xfer,
+		.timeout_ns = opts->timeout_ns ? opts->timeout_ns : VF_BUS_TIMEOUT_NS,
+		.name = where,
+	};
+	struct vfio_user *dev;
+	int ret;
+
+	if (vu.fd < 0)
+		return vferry_fail(err, -ENOENT, "%s: the connection was not kept", where);
+	if (!vu.max_fds || vu.max_fds > VFIO_USER_MAX_FDS || !vu.max_xfer ||
+	    vu.max_xfer > VFIO_USER_MAX_XFER)
+		ret = vferry_fail(err, -EPROTO, "%s: what was kept of the connection is damaged",
+				  where);
+	else
+		ret = vf_vu_keep(&vu, kept, err);
+	if (ret) {
+		vf_vu_close(&vu);
+		return ret;
+	}
+	ret = adopt(bus, &vu, false, err);
+	if (ret)
+		return ret;
+	dev = of(*bus);
+	dev->vectors_set = kept->vectors < dev->vectors ? kept->vectors : dev->vectors;
 	return 0;
 }
 
@@ -348,6 +405,8 @@ static bool vu_gone(struct vf_bus *bus)
 const struct vf_bus_ops vf_bus_vfio_user = {
 	.prefix = "vfio-user:",
 	.open = vu_open,
+	.keep = vu_keep,
+	.resume = vu_resume,
 	.close = vu_close,
 	.region = vu_region,
 	.read = vu_read,

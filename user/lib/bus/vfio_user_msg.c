@@ -2,10 +2,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 #include "bus/vfio_user_msg.h"
 #include "ring/ring.h"
@@ -159,24 +162,105 @@ static void unpack(struct msghdr *message, struct luggage *luggage)
 	}
 }
 
+static ssize_t take_part(struct vf_vu *vu, void *to, size_t bytes, struct luggage *luggage)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int) * VFIO_USER_MAX_FDS)];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { .iov_base = to, .iov_len = bytes };
+	struct msghdr message = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	ssize_t got = recvmsg(vu->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (got > 0)
+		unpack(&message, luggage);
+	return got;
+}
+
+/* --- a connection that may outlive this process --- */
+
+#define WHOLE_ROOM 65536
+
+/*
+ * Takes a message from the socket by one call, when all of it is there: a death between two calls would leave half a
+ * message to the successor. One that is larger, or does not come, is left to the usual way.
+ */
+static void take_whole(struct vf_vu *vu, struct luggage *luggage, uint64_t deadline_ns)
+{
+	struct timespec pause = { .tv_nsec = 50000 };
+	struct vfio_user_hdr header;
+	uint32_t size;
+	ssize_t got;
+	int there;
+
+	for (; !wait_for(vu, POLLIN, deadline_ns); nanosleep(&pause, NULL)) {
+		struct pollfd closed = { .fd = vu->fd, .events = POLLRDHUP };
+
+		got = recv(vu->fd, &header, sizeof(header), MSG_PEEK | MSG_DONTWAIT);
+		if (got == (ssize_t)sizeof(header)) {
+			size = le32toh(header.size);
+			if (size < sizeof(header) || size > WHOLE_ROOM)
+				return;
+			if (!ioctl(vu->fd, FIONREAD, &there) && there >= 0 &&
+			    (uint32_t)there >= size) {
+				got = take_part(vu, vu->whole, size, luggage);
+				vu->whole_at = 0;
+				vu->whole_bytes = got > 0 ? (size_t)got : 0;
+				return;
+			}
+		}
+		if (poll(&closed, 1, 0) > 0)
+			return;
+	}
+}
+
+static ssize_t from_whole(struct vf_vu *vu, void *to, size_t bytes)
+{
+	size_t part = vu->whole_bytes - vu->whole_at;
+
+	if (part > bytes)
+		part = bytes;
+	memcpy(to, vu->whole + vu->whole_at, part);
+	vu->whole_at += part;
+	return (ssize_t)part;
+}
+
+int vf_vu_keep(struct vf_vu *vu, struct vf_bus_kept *kept, struct vferry_error *err)
+{
+	vu->whole = malloc(WHOLE_ROOM);
+	if (!vu->whole)
+		return vferry_fail(err, -ENOMEM, "no memory");
+	kept->message = vu->next_id;
+	kept->stale = vu->stale;
+	kept->max_fds = vu->max_fds;
+	kept->max_xfer = vu->max_xfer;
+	vu->kept = kept;
+	return 0;
+}
+
+static void count_stale(struct vf_vu *vu, int more)
+{
+	vu->stale = (uint16_t)(vu->stale + more);
+	if (vu->kept)
+		vu->kept->stale = vu->stale;
+}
+
 /* Reads exactly @bytes. *@begun: something of this message has been read, so there is no giving up without losing the place. */
 static int receive(struct vf_vu *vu, void *to, size_t bytes, struct luggage *luggage, bool *begun,
 		   uint64_t deadline_ns, struct vferry_error *err)
 {
 	while (bytes) {
-		union {
-			char bytes[CMSG_SPACE(sizeof(int) * VFIO_USER_MAX_FDS)];
-			struct cmsghdr align;
-		} control;
-		struct iovec iov = { .iov_base = to, .iov_len = bytes };
-		struct msghdr message = {
-			.msg_iov = &iov,
-			.msg_iovlen = 1,
-			.msg_control = control.bytes,
-			.msg_controllen = sizeof(control.bytes),
-		};
-		ssize_t got = recvmsg(vu->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		ssize_t got;
 
+		if (vu->whole && vu->whole_at == vu->whole_bytes && !*begun)
+			take_whole(vu, luggage, deadline_ns);
+		got = vu->whole_at < vu->whole_bytes ? from_whole(vu, to, bytes)
+						     : take_part(vu, to, bytes, luggage);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -196,7 +280,6 @@ static int receive(struct vf_vu *vu, void *to, size_t bytes, struct luggage *lug
 				    *begun ? "the server closed it in the middle of a message"
 					   : "the server closed it",
 				    err);
-		unpack(&message, luggage);
 		*begun = true;
 		to = (char *)to + got;
 		bytes -= (size_t)got;
@@ -329,7 +412,7 @@ static int await_reply(struct vf_vu *vu, struct vf_vu_call *call, uint16_t id, u
 				    err);
 		ret = receive(vu, &header, sizeof(header), &luggage, &begun, deadline_ns, err);
 		if (ret == -ETIMEDOUT && !begun) {
-			vu->stale++;
+			count_stale(vu, 1);
 			return vferry_fail(err, ret, "%s: no answer to %s within %.3f s", vu->name,
 					   vf_vu_command_name(call->command),
 					   (double)vu->timeout_ns / 1e9);
@@ -362,7 +445,7 @@ static int await_reply(struct vf_vu *vu, struct vf_vu_call *call, uint16_t id, u
 		if (!vu->stale)
 			return lost(vu, -EPROTO, "a reply with a message id that nothing waits for",
 				    err);
-		vu->stale--;
+		count_stale(vu, -1);
 	}
 }
 
@@ -384,6 +467,8 @@ int vf_vu_exchange(struct vf_vu *vu, struct vf_vu_call *call, struct vferry_erro
 
 	call->in_bytes = 0;
 	call->in_fds_count = 0;
+	if (vu->kept)
+		vu->kept->message = vu->next_id;
 	if (vu->lost)
 		return lost(vu, -ENODEV, vu->lost, err);
 	if (call->out_fds_count > vu->max_fds)
@@ -453,4 +538,6 @@ void vf_vu_close(struct vf_vu *vu)
 	if (vu->fd >= 0)
 		close(vu->fd);
 	vu->fd = -1;
+	free(vu->whole);
+	vu->whole = NULL;
 }

@@ -17,6 +17,11 @@ struct vf_vu {
 	uint64_t timeout_ns; /* for each request */
 	const char *lost;    /* why nothing more can be said on this connection */
 	const char *name;    /* of the server, for words */
+
+	/* Of a connection that may outlive this process: what stands here is right whenever the process ends. */
+	struct vf_bus_kept *kept;
+	char *whole; /* the message that is being read, taken from the socket by one call */
+	size_t whole_bytes, whole_at;
 };
 
 /** struct vf_vu_call - a request, and room for its reply */
@@ -40,6 +45,9 @@ int vf_vu_connect(struct vf_vu *vu, const char *path, uint64_t timeout_ns,
 		  struct vferry_error *err);
 void vf_vu_close(struct vf_vu *vu);
 
+/** vf_vu_keep() - from now on the connection always stands between two messages, and @kept says where. */
+int vf_vu_keep(struct vf_vu *vu, struct vf_bus_kept *kept, struct vferry_error *err);
+
 /**
  * vf_vu_exchange() - send a request, wait for its reply
  *
@@ -57,6 +65,6 @@ int vf_vu_read_capabilities(struct vf_vu *vu, const char *json, size_t length,
 			    struct vferry_error *err);
 
 /** vf_vfio_user_adopt() - the bus on a connection that is there; @vu->fd becomes the bus's, also on failure. */
-int vf_vfio_user_adopt(struct vf_bus **bus, const struct vf_vu *vu, struct vferry_error *err);
+int vf_vfio_user_adopt(struct vf_bus **bus, struct vf_vu *vu, struct vferry_error *err);
 
 #endif

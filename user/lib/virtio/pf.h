@@ -11,6 +11,22 @@
 
 struct vf_pf;
 
+#define VF_PF_QUEUES 16
+
+/** struct vf_pf_kept - what the next process needs to go on with a PF, beside descriptors; written as it changes */
+struct vf_pf_kept {
+	struct vf_bus_kept bus;
+	uint64_t features, offered;
+	uint64_t list, list_used;
+	uint16_t num_queues, num_vfs, total_vfs;
+	uint16_t queues_count;
+	struct {
+		uint64_t arena_bytes; /* mapped for the device; 0: none is */
+		uint16_t index, size;
+		uint32_t resetting; /* its reset was begun and not ended */
+	} queues[VF_PF_QUEUES];
+};
+
 struct vf_pf_opts {
 	struct vf_bus_opts bus;
 	uint16_t num_vfs; /* enable that many; 0: as found */
@@ -24,6 +40,18 @@ struct vf_pf_opts {
 int vf_pf_open(struct vf_pf **pf, const char *address, const struct vf_pf_opts *opts,
 	       struct vferry_error *err);
 void vf_pf_close(struct vf_pf *pf);
+
+/** vf_pf_keep() - put all that a successor needs into @fds, and keep @kept right from now on until vf_pf_close(). */
+int vf_pf_keep(struct vf_pf *pf, struct vf_pf_kept *kept, struct vf_kept_fds *fds,
+	       struct vferry_error *err);
+/**
+ * vf_pf_resume() - go on with the PF of a process that has ended: the device is not reset, its interrupts and mappings stay
+ *
+ * Queues are as that process left them: each has to be brought to rest (vf_pf_rest()) and its lease taken
+ * up (vf_pf_lease_left()) and given back, before it is lent anew.
+ */
+int vf_pf_resume(struct vf_pf **pf, const char *address, const struct vf_pf_opts *opts,
+		 struct vf_pf_kept *kept, struct vf_kept_fds *fds, struct vferry_error *err);
 
 uint16_t vf_pf_num_vfs(const struct vf_pf *pf);
 uint16_t vf_pf_total_vfs(const struct vf_pf *pf);
@@ -43,6 +71,9 @@ bool vf_pf_needs_reset(
  */
 int vf_pf_lease(struct vf_pf *pf, unsigned int n, uint64_t arena_bytes, struct vf_lease *lease,
 		struct vferry_error *err);
+
+/** vf_pf_lease_left() - the lease that the last process left on queue @n, whose arena may still be mapped for the device but is nobody's here. */
+void vf_pf_lease_left(struct vf_pf *pf, unsigned int n, struct vf_lease *lease);
 
 /** vf_pf_pending() - available entries of queue @n that the device has not answered (avail index - used index). */
 uint16_t vf_pf_pending(struct vf_pf *pf, unsigned int n);

@@ -7,8 +7,6 @@
 #include "virtio/pf.h"
 #include "virtio/vq.h"
 
-#define VF_PF_QUEUES 16
-
 /* Where the device sees what: below the interrupt window of x86, and within 39 bits. */
 #define VF_PF_RINGS_IOVA  0x10000000ULL
 #define VF_PF_RINGS_STEP  0x01000000ULL
@@ -51,6 +49,7 @@ struct vf_pf {
 	uint64_t timeout_ns;
 	uint16_t num_vfs, total_vfs;
 	uint64_t list, list_used;
+	struct vf_pf_kept *kept; /* NULL: nobody comes after this process */
 	uint8_t epoch[16];
 	unsigned int queues_count;
 	struct vf_pf_queue queues[VF_PF_QUEUES];
@@ -61,6 +60,9 @@ int vf_pf_queue_new(struct vf_pf *pf, unsigned int n, uint16_t index, uint16_t s
 		    struct vferry_error *err);
 /** vf_pf_queue_start() - tell the device where the ring is, and find its doorbell. */
 int vf_pf_queue_start(struct vf_pf_queue *queue, struct vferry_error *err);
+/** vf_pf_queue_resume() - a queue that the device drives already: its memory and eventfd. */
+int vf_pf_queue_resume(struct vf_pf *pf, unsigned int n, struct vf_kept_fds *fds,
+		       struct vferry_error *err);
 void vf_pf_queue_free(struct vf_pf_queue *queue);
 int vf_pf_ring_doorbell(struct vf_pf_queue *queue, struct vferry_error *err);
 
@@ -69,6 +71,8 @@ int vf_pf_ring_doorbell(struct vf_pf_queue *queue, struct vferry_error *err);
 int vf_pf_lists(struct vf_pf *pf, uint64_t want, struct vferry_error *err);
 
 /* pf_memory.c */
+/** vf_pf_memory_again() - map a memfd of vf_pf_memory() that another process had made; -EPROTO: it is none. */
+int vf_pf_memory_again(int fd, uint64_t bytes, void **memory);
 /** vf_pf_memory() - @bytes of sealed memfd; *@bytes is rounded up. @huge: in huge pages when there are any. */
 int vf_pf_memory(const char *name, uint64_t *bytes, bool huge, int *fd, void **memory,
 		 struct vferry_error *err);

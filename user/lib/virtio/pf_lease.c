@@ -53,6 +53,13 @@ static const struct vf_lease_ops ops = {
 	.release = release,
 };
 
+static void no_arena(struct vf_pf_queue *queue)
+{
+	queue->arena_bytes = 0;
+	if (queue->pf->kept)
+		queue->pf->kept->queues[queue->number].arena_bytes = 0;
+}
+
 static int make_arena(struct vf_pf_queue *queue, uint64_t bytes, struct vferry_error *err)
 {
 	struct vf_bus *bus = queue->pf->bus;
@@ -66,8 +73,13 @@ static int make_arena(struct vf_pf_queue *queue, uint64_t bytes, struct vferry_e
 	queue->arena_iova = VF_PF_ARENA_IOVA + queue->number * VF_PF_ARENA_STEP;
 	ret = vf_pf_memory("vferry-arena", &queue->arena_bytes, true, &queue->arena_fd,
 			   &queue->arena, err);
-	if (ret)
+	if (ret) {
+		queue->arena_bytes = 0;
 		return ret;
+	}
+	/* Said before it is so: unmapping what is not mapped does no harm. */
+	if (queue->pf->kept)
+		queue->pf->kept->queues[queue->number].arena_bytes = queue->arena_bytes;
 	ret = vf_bus_dma_map(bus, queue->arena_iova, queue->arena_fd, 0, queue->arena_bytes,
 			     queue->arena, true, err);
 	if (ret) {
@@ -75,28 +87,15 @@ static int make_arena(struct vf_pf_queue *queue, uint64_t bytes, struct vferry_e
 		close(queue->arena_fd);
 		queue->arena = NULL;
 		queue->arena_fd = -1;
+		no_arena(queue);
 	}
 	return ret;
 }
 
-int vf_pf_lease(struct vf_pf *pf, unsigned int n, uint64_t arena_bytes, struct vf_lease *lease,
-		struct vferry_error *err)
+static void fill(struct vf_pf_queue *queue, struct vf_lease *lease)
 {
-	struct vf_pf_queue *queue;
-	int ret;
+	struct vf_pf *pf = queue->pf;
 
-	if (n >= pf->queues_count)
-		return vferry_fail(err, -EINVAL, "%s: no admin queue %u, there are %u",
-				   vf_bus_address(pf->bus), n, pf->queues_count);
-	queue = &pf->queues[n];
-	if (queue->lent || queue->arena)
-		return vferry_fail(err, -EBUSY, "%s: admin queue %u is lent already",
-				   vf_bus_address(pf->bus), queue->index);
-	if (arena_bytes) {
-		ret = make_arena(queue, arena_bytes, err);
-		if (ret)
-			return ret;
-	}
 	*lease = (struct vf_lease){
 		.queue = queue->index,
 		.queue_size = queue->size,
@@ -130,7 +129,36 @@ int vf_pf_lease(struct vf_pf *pf, unsigned int n, uint64_t arena_bytes, struct v
 	};
 	strcpy(lease->address, vf_bus_address(pf->bus));
 	memcpy(lease->epoch, pf->epoch, sizeof(lease->epoch));
+}
+
+void vf_pf_lease_left(struct vf_pf *pf, unsigned int n, struct vf_lease *lease)
+{
+	struct vf_pf_queue *queue = &pf->queues[n];
+
 	queue->lent = true;
+	fill(queue, lease);
+}
+
+int vf_pf_lease(struct vf_pf *pf, unsigned int n, uint64_t arena_bytes, struct vf_lease *lease,
+		struct vferry_error *err)
+{
+	struct vf_pf_queue *queue;
+	int ret;
+
+	if (n >= pf->queues_count)
+		return vferry_fail(err, -EINVAL, "%s: no admin queue %u, there are %u",
+				   vf_bus_address(pf->bus), n, pf->queues_count);
+	queue = &pf->queues[n];
+	if (queue->lent || queue->arena)
+		return vferry_fail(err, -EBUSY, "%s: admin queue %u is lent already",
+				   vf_bus_address(pf->bus), queue->index);
+	if (arena_bytes) {
+		ret = make_arena(queue, arena_bytes, err);
+		if (ret)
+			return ret;
+	}
+	queue->lent = true;
+	fill(queue, lease);
 	return 0;
 }
 
@@ -146,15 +174,21 @@ int vf_pf_unlease(struct vf_pf *pf, struct vf_lease *lease, struct vferry_error 
 	if (!queue || !queue->lent)
 		return vferry_fail(err, -EINVAL, "%s: admin queue %u is not lent",
 				   vf_bus_address(pf->bus), lease->queue);
-	if (queue->arena) {
+	if (queue->arena_bytes) {
 		ret = vf_bus_dma_unmap(pf->bus, queue->arena_iova, queue->arena_bytes, err);
-		/* What the device may still see is not given back to the system; the queue stays lent. */
-		if (ret && !vf_bus_gone(pf->bus))
+		/*
+		 * What the device may still see is not given back to the system; the queue stays lent. What another process
+		 * left behind may never have been mapped; if it is, the next arena cannot be, and says so.
+		 */
+		if (ret && queue->arena && !vf_bus_gone(pf->bus))
 			return ret;
-		munmap(queue->arena, queue->arena_bytes);
-		close(queue->arena_fd);
+		if (queue->arena) {
+			munmap(queue->arena, queue->arena_bytes);
+			close(queue->arena_fd);
+		}
 		queue->arena = NULL;
 		queue->arena_fd = -1;
+		no_arena(queue);
 	}
 	queue->lent = false;
 	return 0;

@@ -4,6 +4,7 @@
 #include <linux/memfd.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "virtio/pf_inside.h"
 
@@ -28,6 +29,21 @@ static int make(const char *name, uint64_t bytes, unsigned int flags, int *fd, v
 	*fd = -1;
 	*memory = NULL;
 	return ret;
+}
+
+int vf_pf_memory_again(int fd, uint64_t bytes, void **memory)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat stat;
+
+	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &stat) ||
+	    (uint64_t)stat.st_size != bytes)
+		return -EPROTO;
+	*memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (*memory != MAP_FAILED)
+		return 0;
+	*memory = NULL;
+	return -errno;
 }
 
 int vf_pf_memory(const char *name, uint64_t *bytes, bool huge, int *fd, void **memory,

@@ -9,11 +9,11 @@
 #include "ring/ring.h"
 #include "virtio/pf_inside.h"
 
-int vf_pf_queue_new(struct vf_pf *pf, unsigned int n, uint16_t index, uint16_t size,
-		    struct vferry_error *err)
+/* The places of everything follow from number and size alone. */
+static int lay_out(struct vf_pf *pf, unsigned int n, uint16_t index, uint16_t size,
+		   struct vferry_error *err)
 {
 	struct vf_pf_queue *queue = &pf->queues[n];
-	int ret;
 
 	*queue = (struct vf_pf_queue){
 		.pf = pf,
@@ -33,6 +33,17 @@ int vf_pf_queue_new(struct vf_pf *pf, unsigned int n, uint16_t index, uint16_t s
 	if (queue->bytes > VF_PF_RINGS_STEP)
 		return vferry_fail(err, -EINVAL, "%s: an admin queue of %u entries is too large",
 				   vf_bus_address(pf->bus), size);
+	return 0;
+}
+
+int vf_pf_queue_new(struct vf_pf *pf, unsigned int n, uint16_t index, uint16_t size,
+		    struct vferry_error *err)
+{
+	struct vf_pf_queue *queue = &pf->queues[n];
+	int ret = lay_out(pf, n, index, size, err);
+
+	if (ret)
+		return ret;
 	ret = vf_pf_memory("vferry-queue", &queue->bytes, false, &queue->fd, &queue->memory, err);
 	if (ret)
 		return ret;
@@ -72,6 +83,41 @@ static void find_doorbell(struct vf_pf_queue *queue)
 	queue->notify = (volatile uint16_t *)((char *)queue->notify_page +
 					      (queue->doorbell_offset - begin));
 	queue->notify_fd_offset = fd_offset + (queue->doorbell_offset - begin);
+}
+
+int vf_pf_queue_resume(struct vf_pf *pf, unsigned int n, struct vf_kept_fds *fds,
+		       struct vferry_error *err)
+{
+	struct vf_pf_queue *queue = &pf->queues[n];
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	char name[16];
+	int ret = lay_out(pf, n, pf->kept->queues[n].index, pf->kept->queues[n].size, err);
+
+	if (ret)
+		return ret;
+	queue->bytes = (queue->bytes + page - 1) & ~(page - 1);
+	snprintf(name, sizeof(name), "queue%u", n);
+	queue->fd = fds->take(fds, name);
+	snprintf(name, sizeof(name), "call%u", n);
+	queue->call_fd = fds->take(fds, name);
+	if (queue->fd < 0 || queue->call_fd < 0)
+		return vferry_fail(err, -ENOENT, "%s: not all descriptors of queue %u were kept",
+				   vf_bus_address(pf->bus), n);
+	ret = vf_pf_memory_again(queue->fd, queue->bytes, &queue->memory);
+	if (ret)
+		return vferry_fail(err, ret, "%s: the memory that was kept of queue %u is not its",
+				   vf_bus_address(pf->bus), n);
+	queue->mapped = true;
+	queue->arena_bytes = pf->kept->queues[n].arena_bytes;
+	queue->arena_iova = VF_PF_ARENA_IOVA + n * VF_PF_ARENA_STEP;
+	ret = vf_virtio_doorbell(&pf->dev, queue->index, &queue->doorbell_region,
+				 &queue->doorbell_offset, err);
+	if (ret)
+		return ret;
+	find_doorbell(queue);
+	if (!pf->kept->queues[n].resetting)
+		return 0;
+	return vf_pf_queue_reset(pf, n, vf_now_ns() + pf->timeout_ns, err);
 }
 
 int vf_pf_queue_start(struct vf_pf_queue *queue, struct vferry_error *err)
@@ -141,9 +187,16 @@ uint16_t vf_pf_pending(struct vf_pf *pf, unsigned int n)
 int vf_pf_queue_reset(struct vf_pf *pf, unsigned int n, uint64_t deadline_ns,
 		      struct vferry_error *err)
 {
-	int ret = vf_virtio_queue_reset(&pf->dev, pf->queues[n].index, deadline_ns, err);
+	int ret;
 
-	return ret ? ret : vf_pf_queue_start(&pf->queues[n], err);
+	if (pf->kept)
+		pf->kept->queues[n].resetting = 1;
+	ret = vf_virtio_queue_reset(&pf->dev, pf->queues[n].index, deadline_ns, err);
+	if (!ret)
+		ret = vf_pf_queue_start(&pf->queues[n], err);
+	if (pf->kept && (!ret || ret == -EOPNOTSUPP))
+		pf->kept->queues[n].resetting = 0;
+	return ret;
 }
 
 static bool caught_up(struct vf_pf *pf, unsigned int n, uint64_t until_ns)
