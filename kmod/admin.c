@@ -6,9 +6,12 @@
 #define GROUP_SRIOV 1
 #define LIST_QUERY  0
 #define FLAGS	    (VFERRY_URING_DATA_RUNS | VFERRY_URING_RESULT_RUNS)
-#define MOST_BYTES  (1U << 30)
+#define MOST_BYTES  BIT(30)
 
-/* Who may: a member's commands need its claim; what is the owner's own needs the owner for oneself. */
+/*
+ * Who may: a member's commands need its claim; what is the owner's own needs the owner for
+ * oneself.
+ */
 static int may(struct vferry_file *file, const struct vferry_uring_admin *admin)
 {
 	struct vferry_owner *owner = file->owner;
@@ -43,9 +46,9 @@ static int take_runs(struct vferry_file *file, struct vferry_request *req, u32 b
 		n = length;
 		if (copy_from_user(runs, u64_to_user_ptr(offset), n * sizeof(runs[0])))
 			return -EFAULT;
-	} else if (buffer == VFERRY_URING_NONE) {
-		return length || offset ? -EINVAL : 0;
 	} else {
+		if (buffer == VFERRY_URING_NONE)
+			return length || offset ? -EINVAL : 0;
 		runs[0] = (struct vferry_uring_run){ buffer, length, offset };
 	}
 	for (i = 0; i < n; i++) {

@@ -259,7 +259,10 @@ int vferry_buffer_get(struct vferry_file *file, const struct vferry_uring_run *r
 	return 0;
 }
 
-/* The domain goes; files may still have buffers, which then stand for memory that no device reaches. */
+/*
+ * The domain goes; files may still have buffers, which then stand for memory that no device
+ * reaches.
+ */
 void vferry_buffer_unmap_all(struct vferry_owner *owner)
 {
 	unsigned int id;

@@ -16,10 +16,13 @@ static int vferry_open(struct inode *inode, struct file *filp)
 	if (!file)
 		return -ENOMEM;
 	file->owner = owner;
-	mutex_lock(&owner->mutex);
+	if (mutex_lock_interruptible(&owner->mutex)) {
+		kfree(file);
+		return -ERESTARTSYS;
+	}
 	if (owner->removed)
 		ret = -ENODEV;
-	else if (owner->up && owner->reset && owner->users)
+	else if (owner->asleep || (owner->up && owner->reset && owner->users))
 		ret = -EAGAIN;
 	else
 		ret = vferry_owner_up(owner);
@@ -46,7 +49,10 @@ static void drop_claims(struct vferry_file *file)
 	}
 }
 
-/* No request of this file is left in io_uring; the device may still have what was cancelled or timed out. */
+/*
+ * No request of this file is left in io_uring; the device may still have what was cancelled or
+ * timed out.
+ */
 static int vferry_release(struct inode *inode, struct file *filp)
 {
 	struct vferry_file *file = filp->private_data;
@@ -55,7 +61,7 @@ static int vferry_release(struct inode *inode, struct file *filp)
 	mutex_lock(&owner->mutex);
 	owner->users--;
 	/* With VFs enabled this module is their keeper: the owner stays up. */
-	if (!owner->users && !owner->vfs)
+	if (!owner->users && !owner->keeps)
 		vferry_owner_down(owner);
 	drop_claims(file);
 	vferry_buffer_drop_file(file);

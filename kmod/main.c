@@ -10,7 +10,7 @@
 
 struct vferry_vfio {
 	struct vfio_pci_core_device core;
-	struct vferry_owner *owner;
+	struct vferry_owner *owner; /* NULL: a VF, which is a VFIO device and nothing else */
 };
 
 static dev_t first_devt;
@@ -35,23 +35,28 @@ static struct vferry_vfio *of_pdev(struct pci_dev *pdev)
 /* --- VFIO --- */
 
 /*
- * A container cannot get here while the companion is up: both claim the group's DMA. This is for what has no container, and it
- * draws a new epoch, because an open resets the function and its members with it.
+ * A container cannot get here while the companion is up: both claim the group's DMA. This is for
+ * what has no container, and it draws a new epoch, because an open resets the function and its
+ * members with it.
  */
 static int vferry_vfio_open(struct vfio_device *vdev)
 {
 	struct vferry_vfio *vv = container_of(vdev, struct vferry_vfio, core.vdev);
+	struct vferry_owner *owner = vv->owner;
 	int ret;
 
-	mutex_lock(&vv->owner->mutex);
-	ret = vv->owner->up || vv->owner->vfs ? -EBUSY : 0;
-	mutex_unlock(&vv->owner->mutex);
-	if (ret)
-		return ret;
+	if (owner) {
+		mutex_lock(&owner->mutex);
+		ret = owner->up ? -EBUSY : 0;
+		mutex_unlock(&owner->mutex);
+		if (ret)
+			return ret;
+	}
 	ret = vfio_pci_core_enable(&vv->core);
 	if (ret)
 		return ret;
-	vferry_owner_was_reset(vv->owner);
+	if (owner)
+		vferry_owner_was_reset(owner);
 	vfio_pci_core_finish_enable(&vv->core);
 	return 0;
 }
@@ -61,7 +66,8 @@ static void vferry_vfio_close(struct vfio_device *vdev)
 	struct vferry_vfio *vv = container_of(vdev, struct vferry_vfio, core.vdev);
 
 	vfio_pci_core_close_device(vdev);
-	vferry_owner_was_reset(vv->owner);
+	if (vv->owner)
+		vferry_owner_was_reset(vv->owner);
 }
 
 static const struct vfio_device_ops vferry_vfio_ops = {
@@ -91,8 +97,6 @@ static int vferry_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	struct vferry_vfio *vv;
 	int ret;
 
-	if (pdev->is_virtfn)
-		return -EINVAL;
 	vv = vfio_alloc_device(vferry_vfio, core.vdev, &pdev->dev, &vferry_vfio_ops);
 	if (IS_ERR(vv))
 		return PTR_ERR(vv);
@@ -100,6 +104,9 @@ static int vferry_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = vfio_pci_core_register_device(&vv->core);
 	if (ret)
 		goto put;
+	/* VFs of such a PF are given to this driver by vfio_pci_core. */
+	if (pdev->is_virtfn)
+		return 0;
 	vv->owner = vferry_owner_new(pdev);
 	if (IS_ERR(vv->owner)) {
 		ret = PTR_ERR(vv->owner);
@@ -112,46 +119,67 @@ put:
 	return ret;
 }
 
-static void vferry_remove(struct pci_dev *pdev)
+/* Under owner->mutex. */
+static void vfs_now(struct vferry_owner *owner, unsigned int vfs)
 {
-	struct vferry_vfio *vv = of_pdev(pdev);
-
-	vferry_owner_remove(vv->owner);
-	vfio_pci_core_unregister_device(&vv->core);
-	vfio_put_device(&vv->core.vdev);
-}
-
-/* VFs that are enabled while the companion has the owner are the companion's to keep: the owner stays up until they are gone. */
-static int vferry_sriov_configure(struct pci_dev *pdev, int nr)
-{
-	struct vferry_vfio *vv = of_pdev(pdev);
-	struct vferry_owner *owner = vv->owner;
-	bool ours;
-	int ret;
-
-	mutex_lock(&owner->mutex);
-	ours = owner->up && !owner->reset;
-	if (!nr && ours && owner->users)
-		ret = -EBUSY;
-	else
-		ret = vfio_pci_core_sriov_configure(&vv->core, nr);
-	if (ret >= 0 && ours && nr && !owner->vfs)
+	if (vfs && !owner->vfs) {
 		__module_get(THIS_MODULE);
-	if (ret >= 0 && ours && nr)
-		owner->vfs = nr;
-	if (ret >= 0 && !nr && owner->vfs) {
-		owner->vfs = 0;
+		owner->keeps = owner->up && !owner->reset;
+	}
+	if (!vfs && owner->vfs) {
+		owner->keeps = false;
 		if (!owner->users && owner->up)
 			vferry_owner_down(owner);
 		module_put(THIS_MODULE);
 	}
+	owner->vfs = vfs;
+}
+
+static void vferry_remove(struct pci_dev *pdev)
+{
+	struct vferry_vfio *vv = of_pdev(pdev);
+	struct vferry_owner *owner = vv->owner;
+
+	if (owner) {
+		get_device(&owner->dev);
+		vferry_owner_remove(owner);
+	}
+	/* Takes the VFs away. */
+	vfio_pci_core_unregister_device(&vv->core);
+	if (owner) {
+		mutex_lock(&owner->mutex);
+		vfs_now(owner, 0);
+		mutex_unlock(&owner->mutex);
+		put_device(&owner->dev);
+	}
+	vfio_put_device(&vv->core.vdev);
+}
+
+static int vferry_sriov_configure(struct pci_dev *pdev, int nr)
+{
+	struct vferry_vfio *vv = of_pdev(pdev);
+	struct vferry_owner *owner = vv->owner;
+	int ret;
+
+	if (!owner)
+		return -ENOENT;
+	mutex_lock(&owner->mutex);
+	if (!nr && owner->users)
+		ret = -EBUSY;
+	else
+		ret = vfio_pci_core_sriov_configure(&vv->core, nr);
+	if (ret >= 0)
+		vfs_now(owner, nr);
 	mutex_unlock(&owner->mutex);
 	return ret;
 }
 
 static void vferry_reset_done(struct pci_dev *pdev)
 {
-	vferry_owner_was_reset(of_pdev(pdev)->owner);
+	struct vferry_vfio *vv = of_pdev(pdev);
+
+	if (vv->owner)
+		vferry_owner_was_reset(vv->owner);
 }
 
 static const struct pci_error_handlers vferry_err_handlers = {

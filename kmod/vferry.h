@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * vferry_vfio_pci: the owner device (PF) of a virtio SR-IOV group stays a VFIO device; beside it stands a character device
- * whose .uring_cmd carries group administration commands.
+ * vferry_vfio_pci: the owner device (PF) of a virtio SR-IOV group stays a VFIO device; beside it
+ * stands a character device whose .uring_cmd carries group administration commands.
  *
  * Locks, outermost first:
  *   owner->mutex      up and down, open files; may sleep for as long as a device may take to reset
@@ -18,6 +18,7 @@
 #include <linux/iommu.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
+#include <linux/notifier.h>
 #include <linux/pci.h>
 #include <linux/spinlock.h>
 #include <linux/timer.h>
@@ -31,16 +32,18 @@
 #define VFERRY_QUEUES	      4
 #define VFERRY_SLOTS	      128
 #define VFERRY_BUFFERS	      64
-#define VFERRY_BUFFER_BYTES   (1ULL << 30)
+#define VFERRY_BUFFER_BYTES   BIT_ULL(30)
 #define VFERRY_TIMEOUT_MS     5000
 #define VFERRY_MOST_TIMEOUT_MS (3600 * 1000)
-#define VFERRY_GRACE	      (2 * HZ)	 /* for a late answer, before a queue is reset */
+#define VFERRY_GRACE	      (2 * HZ) /* for a late answer, before a queue is reset */
 #define VFERRY_RESET_WAIT_MS  1000
 #define VFERRY_MOST_VFS	      65535
 
-/* The device's addresses: clear of the low 4 GiB, where reserved regions are, and within 39 bits. */
+/*
+ * The device's addresses: clear of the low 4 GiB, where reserved regions are, and within 39 bits.
+ */
 #define VFERRY_QUEUE_IOVA     (4ULL << 30)
-#define VFERRY_QUEUE_STEP     (1ULL << 20)
+#define VFERRY_QUEUE_STEP     BIT_ULL(20)
 #define VFERRY_BUFFER_IOVA    (8ULL << 30)
 #define VFERRY_LAST_IOVA      (VFERRY_BUFFER_IOVA + VFERRY_BUFFERS * VFERRY_BUFFER_BYTES - 1)
 
@@ -93,7 +96,10 @@ struct vferry_answer {
 
 struct vferry_sync;
 
-/* A place for a command: with the device from its publication until it is answered or the queue is reset. */
+/*
+ * A place for a command: with the device from its publication until it is answered or the queue
+ * is reset.
+ */
 struct vferry_slot {
 	struct vferry_queue *queue;
 	struct io_uring_cmd *cmd; /* NULL: free, or nobody waits any more */
@@ -112,11 +118,12 @@ enum vferry_queue_state {
 	VFERRY_QUEUE_GONE, /* not set up, or the device is gone: -ENODEV */
 	VFERRY_QUEUE_RUNNING,
 	VFERRY_QUEUE_PARKED, /* the device keeps what it has; -EIO */
+	VFERRY_QUEUE_RESETTING, /* likewise, not for long */
 };
 
 struct vferry_queue {
 	struct vferry_owner *owner;
-	spinlock_t lock;
+	spinlock_t lock; /* all of this and of its slots; taken in interrupts */
 	enum vferry_queue_state state;
 	bool broken; /* the device wrote what cannot be */
 	u16 index;
@@ -146,26 +153,29 @@ struct vferry_owner {
 	struct device dev; /* the character device; its release frees this */
 	struct cdev cdev;
 	struct pci_dev *pdev;
-	struct mutex mutex;
+	struct mutex mutex; /* up and down, users */
 	unsigned int users;
 	unsigned int next_queue;
 	bool removed;
 	bool up;
 	bool reset; /* by somebody else while up: of no use until it was down */
+	bool asleep;
+	struct notifier_block pm;
 	u8 epoch[16];
-	unsigned int vfs; /* enabled beside the companion */
+	unsigned int vfs; /* enabled; they keep the module */
+	bool keeps; /* enabled beside the companion: the owner stays up for them */
 
-	struct mutex cfg_mutex;
+	struct mutex cfg_mutex; /* queue_select and what follows it */
 	struct virtio_pci_modern_device mdev;
 	bool probed;
 	bool enabled;
 	u64 features;
 	u64 list, list_used;
 
-	struct mutex map_mutex;
+	struct mutex map_mutex; /* domain, and what is mapped in it */
 	struct iommu_domain *domain;
 	bool claimed;
-	spinlock_t buffers_lock;
+	spinlock_t buffers_lock; /* buffers[], and whose they are */
 	struct vferry_buffer *buffers[VFERRY_BUFFERS];
 
 	struct xarray claims; /* VF number to file */
@@ -184,11 +194,16 @@ void vferry_owner_remove(struct vferry_owner *owner);
 int vferry_owner_up(struct vferry_owner *owner);
 void vferry_owner_down(struct vferry_owner *owner);
 void vferry_owner_was_reset(struct vferry_owner *owner);
+
+/* device.c */
+int vferry_device_up(struct vferry_owner *owner);
+void vferry_device_down(struct vferry_owner *owner);
+int vferry_device_reset(struct vferry_owner *owner);
 int vferry_owner_queue_enable(struct vferry_queue *queue);
 int vferry_owner_queue_reset(struct vferry_queue *queue);
 bool vferry_owner_has(const struct vferry_owner *owner, unsigned int feature);
 
-/* queue.c */
+/* ring.c, queue.c, recover.c */
 void vferry_queue_init(struct vferry_queue *queue, struct vferry_owner *owner);
 int vferry_queue_alloc(struct vferry_queue *queue, u16 index, u16 size);
 void vferry_queue_free(struct vferry_queue *queue);

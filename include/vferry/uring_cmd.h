@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Admin commands to a virtio owner device by IORING_OP_URING_CMD, as the module vferry_vfio_pci takes them on
- * /dev/vferry/BDF. One SQE is one command, one CQE its answer; the device reads and writes registered memory itself.
+ * Admin commands to a virtio owner device by IORING_OP_URING_CMD, as the module vferry_vfio_pci
+ * takes them on /dev/vferry/BDF. One SQE is one command, one CQE its answer; the device reads and
+ * writes registered memory itself.
  *
- * The ring has IORING_SETUP_SQE128 and IORING_SETUP_CQE32. In the SQE: opcode IORING_OP_URING_CMD, fd, cmd_op one of
- * VFERRY_URING_*, uring_cmd_flags 0, and in cmd[] the structure named there. Whatever is reserved, and whatever of
- * cmd[] lies beyond the structure, is zero, or the command ends with -EINVAL: so it can get a meaning later.
+ * The ring has IORING_SETUP_SQE128 and IORING_SETUP_CQE32. In the SQE: opcode
+ * IORING_OP_URING_CMD, fd, cmd_op one of VFERRY_URING_*, uring_cmd_flags 0, and in cmd[] the
+ * structure named there. Whatever is reserved, and whatever of cmd[] lies beyond the structure,
+ * is zero, or the command ends with -EINVAL: so it can get a meaning later.
  *
- * In the CQE: res is negative (an errno of the kernel: the device was not asked, or did not answer), or as said for
- * each command. Used by the kernel and by user space alike: nothing but linux/types.h and linux/ioctl.h.
+ * In the CQE: res is negative (an errno of the kernel: the device was not asked, or did not
+ * answer), or as said for each command. Used by the kernel and by user space alike: nothing but
+ * linux/types.h and linux/ioctl.h.
  */
 #ifndef VFERRY_URING_CMD_H
 #define VFERRY_URING_CMD_H
@@ -38,7 +41,10 @@ struct vferry_uring_run {
 	__u64 offset;
 };
 
-/* @data_offset is the address of @data_length struct vferry_uring_run, read once; @data_buffer is VFERRY_URING_NONE */
+/*
+ * @data_offset is the address of @data_length struct vferry_uring_run, read once; @data_buffer is
+ * VFERRY_URING_NONE
+ */
 #define VFERRY_URING_DATA_RUNS 0x1U
 /* likewise for the result */
 #define VFERRY_URING_RESULT_RUNS 0x2U
@@ -63,11 +69,12 @@ struct vferry_uring_run {
  *
  * Data in all, and the room for the result, are multiples of 8 (virtio: the driver must).
  *
- * CQE: res: bytes that the device wrote, its 8-byte header included; big_cqe[0]: status in bits 0-15, qualifier in
- * bits 16-31, the four bytes of command_specific_output (little endian) in bits 32-63.
- * -ETIMEDOUT and -ECANCELED: the device may still use the buffers; they stay pinned and mapped until it has answered or its
- * queue was reset, and VFERRY_URING_UNREGISTER says -EBUSY till then. -EBUSY: the queue is full. -EACCES: the member is not
- * claimed. -EOPNOTSUPP: not among the commands in use. -EPROTO: an answer that cannot be. -EIO: the queue is parked:
+ * CQE: res: bytes that the device wrote, its 8-byte header included; big_cqe[0]: status in bits
+ * 0-15, qualifier in bits 16-31, the four bytes of command_specific_output (little endian) in
+ * bits 32-63. -ETIMEDOUT and -ECANCELED: the device may still use the buffers; they stay pinned
+ * and mapped until it has answered or its queue was reset, and VFERRY_URING_UNREGISTER says
+ * -EBUSY till then. -EBUSY: the queue is full. -EACCES: the member is not claimed. -EOPNOTSUPP:
+ * not among the commands in use. -EPROTO: an answer that cannot be. -EIO: the queue is parked:
  * the device did not answer, and could not be reset. -ENODEV: the device is gone.
  */
 struct vferry_uring_admin {
@@ -116,7 +123,8 @@ struct vferry_uring_unregister {
 };
 
 /**
- * struct vferry_uring_claim - VFERRY_URING_CLAIM, VFERRY_URING_RELEASE: VFs that no other open file may command
+ * struct vferry_uring_claim - VFERRY_URING_CLAIM, VFERRY_URING_RELEASE: VFs that no other open
+ * file may command
  * @first: VF number, from 1
  * @count: how many from there on, all or none
  *
@@ -141,7 +149,7 @@ struct vferry_uring_claim {
  * @flags: VFERRY_URING_INFO_*
  * @num_vfs: VFs enabled
  * @total_vfs: VFs that there may be
- * @queues: admin queues in use; each open file has one of them, so its commands are executed in order
+ * @queues: admin queues in use; each open file has one of them, its commands are executed in order
  * @depth: commands that may be with the device at once, over all files of this queue
  * @buffers: buffers that may be registered, over all files
  * @timeout_ms: default

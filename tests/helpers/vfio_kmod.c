@@ -2,20 +2,30 @@
 /*
  * vfio_kmod NODE [VF]: the kernel module's SQEs by hand, the good ones and the bad ones, as TAP lines. Run in a guest.
  * vfio_kmod NODE late: a device that leaves SIZE_GET without an answer and lies about FIELDS_QUERY's.
- * vfio_kmod NODE fuzz SEED COUNT: random SQEs. vfio_kmod NODE hold: claims VF 1, has a command under way, waits.
+ * vfio_kmod NODE parked: a device without RING_RESET that leaves SIZE_GET without an answer.
+ * vfio_kmod NODE fuzz SEED COUNT [SECONDS]: random SQEs. vfio_kmod NODE hold: claims VF 1, has commands under way, until it is killed.
+ * vfio_kmod NODE away: likewise, until the owner is gone (removed, reset, asleep), which ends all of them.
+ * vfio_kmod NODE kills SEED COUNT: processes with commands under way, killed at random moments.
+ * vfio_kmod NODE sync SECONDS: one command a system call, which waits for it; prints commands and processor time.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <vferry/admin.h>
 #include <vferry/uring_cmd.h>
 
 #define BUFFER_BYTES (1U << 20)
+#define UNDER_WAY    16
 
 struct answer {
 	int32_t res;
@@ -163,7 +173,28 @@ static void good(void *memory)
 	ok("nothing there: EFAULT", run(VFERRY_URING_REGISTER, &reg, sizeof(reg)).res == -EFAULT);
 }
 
-static void fuzz(unsigned int seed, unsigned long count, void *memory)
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Memory of the process changes under the module: registered, given back, mapped again. */
+static void shake(void *memory)
+{
+	char *at = (char *)memory + 4096UL * ((unsigned long)random() % 250);
+	size_t bytes = 4096UL * (1 + (unsigned long)random() % 6);
+
+	if (random() % 2)
+		madvise(at, bytes, MADV_DONTNEED);
+	else
+		mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1,
+		     0);
+}
+
+static void fuzz(unsigned int seed, unsigned long count, unsigned long seconds, void *memory)
 {
 	static const unsigned int ops[] = { VFERRY_URING_ADMIN,	     VFERRY_URING_REGISTER,
 					    VFERRY_URING_UNREGISTER, VFERRY_URING_CLAIM,
@@ -172,10 +203,12 @@ static void fuzz(unsigned int seed, unsigned long count, void *memory)
 	struct vferry_uring_register reg = { .address = (uintptr_t)memory, .length = BUFFER_BYTES };
 	unsigned long answers[3] = { 0 };
 
+	uint64_t end = now_us() + seconds * 1000000;
+
 	srandom(seed);
 	run(VFERRY_URING_CLAIM, &claim, sizeof(claim));
 	run(VFERRY_URING_REGISTER, &reg, sizeof(reg));
-	for (unsigned long i = 0; i < count; i++) {
+	for (unsigned long i = 0; i < count && (!seconds || now_us() < end); i++) {
 		unsigned int batch = 1 + (unsigned int)random() % 8;
 
 		for (unsigned int n = 0; n < batch; n++) {
@@ -217,6 +250,8 @@ static void fuzz(unsigned int seed, unsigned long count, void *memory)
 			prepare(op, payload.bytes, 80);
 		}
 		io_uring_submit(&ring);
+		if (!(random() % 32))
+			shake(memory);
 		for (unsigned int n = 0; n < batch; n++) {
 			struct answer answer = reap();
 
@@ -232,6 +267,42 @@ static int unregister(int buffer)
 	struct vferry_uring_unregister unreg = { .buffer = (uint32_t)buffer };
 
 	return run(VFERRY_URING_UNREGISTER, &unreg, sizeof(unreg)).res;
+}
+
+/* Neither a cancellation nor a linked timeout reaches a driver: io_uring asks it only when the ring or its task ends. */
+static void cancelled(struct vferry_uring_admin silent)
+{
+	struct __kernel_timespec soon = { .tv_nsec = 100000000 };
+	struct io_uring_sqe *sqe;
+	int32_t asked = 1, timer = 1, command = 1;
+
+	silent.timeout_ms = 1000;
+	sqe = prepare(VFERRY_URING_ADMIN, &silent, sizeof(silent));
+	sqe->user_data = 1;
+	sqe->flags = IOSQE_IO_LINK;
+	sqe = io_uring_get_sqe(&ring);
+	memset((void *)sqe, 0, 2 * sizeof(*sqe));
+	io_uring_prep_link_timeout(sqe, &soon, 0);
+	sqe->user_data = 2;
+	sqe = io_uring_get_sqe(&ring);
+	memset((void *)sqe, 0, 2 * sizeof(*sqe));
+	io_uring_prep_cancel64(sqe, 1, 0);
+	sqe->user_data = 3;
+	io_uring_submit(&ring);
+	for (int i = 0; i < 3; i++) {
+		struct __kernel_timespec limit = { .tv_sec = 60 };
+		struct io_uring_cqe *cqe;
+
+		if (io_uring_wait_cqe_timeout(&ring, &cqe, &limit))
+			break;
+		*(cqe->user_data == 1	? &command
+		  : cqe->user_data == 2 ? &timer
+					: &asked) = cqe->res;
+		io_uring_cqe_seen(&ring, cqe);
+	}
+	printf("# command %d, linked timeout %d, cancel %d\n", command, timer, asked);
+	ok("neither cancel nor a linked timeout takes a command: its own timeout does",
+	   command == -ETIMEDOUT && timer <= 0 && asked < 0);
 }
 
 static void late(void *memory)
@@ -253,6 +324,7 @@ static void late(void *memory)
 	mode.result_buffer = fields.result_buffer = (uint32_t)other;
 	mode.result_length = 8;
 	fields.result_length = 4096;
+	cancelled(size);
 	ok("no answer: ETIMEDOUT", run(VFERRY_URING_ADMIN, &size, sizeof(size)).res == -ETIMEDOUT);
 	ok("its buffer is the device's", unregister(buffer) == -EBUSY);
 	for (int i = 0; i < 200; i++) {
@@ -276,7 +348,45 @@ static void late(void *memory)
 	ok("the other buffer is free", unregister(other) == 0);
 }
 
-static void hold(void *memory)
+static void parked(const char *node, void *memory)
+{
+	struct vferry_uring_claim claim = { .first = 1, .count = 2 };
+	struct vferry_uring_register reg = { .address = (uintptr_t)memory, .length = BUFFER_BYTES };
+	struct vferry_uring_admin size = admin(VFERRY_CMD_DEV_CTX_SIZE_GET, 1);
+	struct vferry_uring_admin mode = admin(VFERRY_CMD_DEV_MODE_GET, 1);
+	struct vferry_uring_info info = { 0 };
+	struct vferry_uring_query query = { .address = (uintptr_t)&info, .length = sizeof(info) };
+	struct vferry_uring_admin list = admin(VFERRY_CMD_LIST_QUERY, 0);
+	int buffer, ret = 0, first = fd;
+
+	run(VFERRY_URING_CLAIM, &claim, sizeof(claim));
+	buffer = run(VFERRY_URING_REGISTER, &reg, sizeof(reg)).res;
+	size.inline_length = 8;
+	size.result_buffer = mode.result_buffer = (uint32_t)buffer;
+	size.result_length = mode.result_length = 8;
+	size.timeout_ms = 500;
+	run(VFERRY_URING_QUERY, &query, sizeof(query));
+	ok("no RING_RESET", !(info.flags & (VFERRY_URING_INFO_RESET | VFERRY_URING_INFO_PARKED)));
+	ok("no answer: ETIMEDOUT", run(VFERRY_URING_ADMIN, &size, sizeof(size)).res == -ETIMEDOUT);
+	for (int i = 0; i < 600 && ret != -EIO; i++) {
+		ret = run(VFERRY_URING_ADMIN, &mode, sizeof(mode)).res;
+		usleep(50000);
+	}
+	ok("then the queue is parked: EIO for new commands", ret == -EIO);
+	run(VFERRY_URING_QUERY, &query, sizeof(query));
+	ok("and says so", info.flags & VFERRY_URING_INFO_PARKED);
+	ok("the device keeps the buffer", unregister(buffer) == -EBUSY);
+	fd = open(node, O_RDWR | O_CLOEXEC);
+	list.result_buffer = (uint32_t)run(VFERRY_URING_REGISTER, &reg, sizeof(reg)).res;
+	list.result_length = 64;
+	ok("another file, on another queue, works",
+	   info.queues == 1 || run(VFERRY_URING_ADMIN, &list, sizeof(list)).res >= 16);
+	close(fd);
+	fd = first;
+	ok("the parked one does not", run(VFERRY_URING_ADMIN, &mode, sizeof(mode)).res == -EIO);
+}
+
+static struct vferry_uring_admin reading(void *memory)
 {
 	struct vferry_uring_claim claim = { .first = 1, .count = 1 };
 	struct vferry_uring_register reg = { .address = (uintptr_t)memory, .length = BUFFER_BYTES };
@@ -285,30 +395,158 @@ static void hold(void *memory)
 	run(VFERRY_URING_CLAIM, &claim, sizeof(claim));
 	cmd.result_buffer = (uint32_t)run(VFERRY_URING_REGISTER, &reg, sizeof(reg)).res;
 	cmd.result_length = 65536;
+	return cmd;
+}
+
+static void hold(void *memory, volatile unsigned int *stage)
+{
+	struct vferry_uring_admin cmd = reading(memory);
+
+	*stage = 2;
 	printf("holding\n");
 	fflush(stdout);
 	for (;;) {
-		for (int i = 0; i < 16; i++)
+		for (int i = 0; i < UNDER_WAY; i++)
 			prepare(VFERRY_URING_ADMIN, &cmd, sizeof(cmd));
 		io_uring_submit(&ring);
-		for (int i = 0; i < 16; i++)
+		*stage = 3;
+		for (int i = 0; i < UNDER_WAY; i++)
 			reap();
 	}
+}
+
+static void away(void *memory)
+{
+	struct vferry_uring_admin cmd = reading(memory);
+	unsigned long answers = 0, gone = 0, lost = 0;
+
+	printf("holding\n");
+	fflush(stdout);
+	while (!gone && !lost) {
+		for (int i = 0; i < UNDER_WAY; i++)
+			prepare(VFERRY_URING_ADMIN, &cmd, sizeof(cmd));
+		io_uring_submit(&ring);
+		for (int i = 0; i < UNDER_WAY; i++) {
+			int ret = reap().res;
+
+			*(ret == -ENODEV ? &gone : ret == -ETIME ? &lost : &answers) += 1;
+		}
+	}
+	printf("# %lu answers, then %lu times ENODEV\n", answers, gone);
+	ok("every command ended, the last with ENODEV", gone && !lost && answers);
+	ok("and no new one gets in", run(VFERRY_URING_ADMIN, &cmd, sizeof(cmd)).res == -ENODEV);
+}
+
+/* While this process has the node open too, or not: then the owner goes down with each of them. */
+static void kills(const char *node, unsigned int seed, unsigned long count, void *memory)
+{
+	volatile unsigned int *stage =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned long at[4] = { 0 };
+	uint64_t span = 200000;
+
+	if (stage == MAP_FAILED)
+		exit(1);
+	io_uring_queue_exit(&ring);
+	close(fd);
+	fd = -1;
+	srandom(seed);
+	for (unsigned long n = 0; n < count; n++) {
+		bool keep = n / 8 % 2;
+		int kept = keep ? open(node, O_RDWR | O_CLOEXEC) : -1;
+		uint64_t begin = now_us();
+		pid_t child;
+
+		*stage = 0;
+		child = fork();
+		if (!child) {
+			dup2(open("/dev/null", O_WRONLY), 1);
+			while (set_up(node))
+				usleep(1000);
+			*stage = 1;
+			hold(memory, stage);
+		}
+		if (n % 16 == 0 || n % 16 == 8) {
+			/* How long until commands are under way: the others are killed within twice that. */
+			while (*stage < 3 && now_us() - begin < 20000000)
+				usleep(500);
+			span = 2 * (now_us() - begin);
+		} else {
+			usleep((unsigned int)((uint64_t)random() % span));
+		}
+		at[*stage]++;
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		if (kept >= 0)
+			close(kept);
+	}
+	printf("# killed: %lu while opening, %lu before memory was registered, %lu before the first command, %lu with "
+	       "commands under way\n",
+	       at[0], at[1], at[2], at[3]);
+	ok("killed at random moments", at[0] + at[1] + at[2] + at[3] == count && at[3]);
+	exit(failed != 0);
+}
+
+static void sync_path(unsigned long seconds, void *memory)
+{
+	struct vferry_uring_claim claim = { .first = 1, .count = 1 };
+	struct vferry_uring_register reg = { .address = (uintptr_t)memory, .length = BUFFER_BYTES };
+	struct vferry_uring_admin cmd = admin(VFERRY_CMD_DEV_MODE_GET, 1);
+	uint64_t begin, end, cpu;
+	struct rusage use;
+	unsigned long done = 0;
+
+	run(VFERRY_URING_CLAIM, &claim, sizeof(claim));
+	cmd.result_buffer = (uint32_t)run(VFERRY_URING_REGISTER, &reg, sizeof(reg)).res;
+	cmd.result_length = 8;
+	getrusage(RUSAGE_SELF, &use);
+	cpu = (uint64_t)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000000 +
+	      (uint64_t)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
+	begin = now_us();
+	end = begin + seconds * 1000000;
+	while (now_us() < end) {
+		struct io_uring_cqe *cqe;
+
+		prepare(VFERRY_URING_ADMIN, &cmd, sizeof(cmd));
+		if (io_uring_submit_and_wait(&ring, 1) < 0 || io_uring_peek_cqe(&ring, &cqe) ||
+		    cqe->res < 9)
+			break;
+		io_uring_cqe_seen(&ring, cqe);
+		done++;
+	}
+	end = now_us();
+	getrusage(RUSAGE_SELF, &use);
+	cpu = (uint64_t)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000000 +
+	      (uint64_t)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) - cpu;
+	printf("{\"commands\": %lu, \"us\": %llu, \"cpu_us\": %llu}\n", done,
+	       (unsigned long long)(end - begin), (unsigned long long)cpu);
 }
 
 int main(int argc, char **argv)
 {
 	void *memory =
 		mmap(NULL, BUFFER_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	const char *what = argc > 2 ? argv[2] : "good";
+	unsigned long first = argc > 3 ? strtoul(argv[3], NULL, 0) : 0;
+	unsigned long second = argc > 4 ? strtoul(argv[4], NULL, 0) : 0;
+	unsigned int stage;
 
 	if (argc < 2 || memory == MAP_FAILED || set_up(argv[1]))
 		return 1;
-	if (argc > 4 && !strcmp(argv[2], "fuzz"))
-		fuzz((unsigned int)atoi(argv[3]), strtoul(argv[4], NULL, 0), memory);
-	else if (argc > 2 && !strcmp(argv[2], "late"))
+	if (!strcmp(what, "fuzz"))
+		fuzz((unsigned int)first, second, argc > 5 ? strtoul(argv[5], NULL, 0) : 0, memory);
+	else if (!strcmp(what, "late"))
 		late(memory);
-	else if (argc > 2 && !strcmp(argv[2], "hold"))
-		hold(memory);
+	else if (!strcmp(what, "parked"))
+		parked(argv[1], memory);
+	else if (!strcmp(what, "hold"))
+		hold(memory, &stage);
+	else if (!strcmp(what, "away"))
+		away(memory);
+	else if (!strcmp(what, "kills"))
+		kills(argv[1], (unsigned int)first, second, memory);
+	else if (!strcmp(what, "sync"))
+		sync_path(first, memory);
 	else
 		good(memory);
 	return failed != 0;
