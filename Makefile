@@ -258,7 +258,7 @@ check-model:
 	@tests/model/run --build $(BUILD)
 
 check-faults: all
-	@tests/faults/run --build $(BUILD) --random 10000
+	@tests/faults/run --build $(BUILD) --random 10000 --jobs 6
 
 # --- Manual pages, completion ------------------------------------------------------------------------------
 # Rendered from the program's own command table.
