@@ -253,6 +253,15 @@ static void two_spellings_meet(void **state)
 	assert_int_equal(vf_owner_address("vfio:", a, sizeof(a), NULL), -EINVAL);
 	assert_int_equal(vf_owner_address("vfio-user:", a, sizeof(a), NULL), -EINVAL);
 	assert_int_equal(vf_owner_address("vfio-user:/", a, sizeof(a), NULL), 0);
+	/* Without a prefix the best way that there is: here no node of the kernel module. */
+	assert_int_equal(vf_owner_address("65:0A.1", a, sizeof(a), NULL), 0);
+	assert_string_equal(a, "vfio:0000:65:0a.1");
+	assert_int_equal(vf_owner_address("/dev/null", a, sizeof(a), NULL), 0);
+	assert_string_equal(a, "uring-cmd:/dev/null");
+	assert_int_equal(vf_owner_address("/dev", a, sizeof(a), NULL), -EINVAL);
+	assert_int_equal(vf_owner_address("/there/is/none", a, sizeof(a), NULL), -EINVAL);
+	assert_true(vf_owner_address_bare("0000:65:0a.1"));
+	assert_false(vf_owner_address_bare("vfio:0000:65:0a.1"));
 	assert_int_equal(vf_owner_address("pci:1", a, sizeof(a), NULL), -EINVAL);
 	assert_int_equal(vf_owner_address("uring-cmd:", a, sizeof(a), NULL), -EINVAL);
 	assert_int_equal(vf_owner_address("uring-cmd:/dev/../dev/null", a, sizeof(a), NULL), 0);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "bus/lent.h"
 #include "cli/state.h"
 
 const struct cli_command *cli_command(const struct cli *cli)
@@ -120,6 +121,20 @@ static struct cli_value *find_value(const struct cli *cli, const struct cli_opti
 	return NULL;
 }
 
+/* Of an address that does not say which way, the one that is taken is named. */
+static int read_owner(const struct cli_value *value, struct vferry_error *err)
+{
+	char address[256];
+	int ret = cli_parse_owner(value->text, err);
+
+	if (!ret && vf_owner_address_bare(value->text)) {
+		ret = vf_owner_address(value->text, address, sizeof(address), err);
+		if (!ret)
+			fprintf(stderr, "vferry: %s is taken as %s\n", value->text, address);
+	}
+	return ret;
+}
+
 static int read_value(const struct cli_option *option, struct cli_value *value,
 		      struct vferry_error *err)
 {
@@ -138,7 +153,7 @@ static int read_value(const struct cli_option *option, struct cli_value *value,
 	case CLI_HEX:
 		return cli_parse_hex(value->text, &value->bytes, &value->count, err);
 	case CLI_OWNER:
-		return cli_parse_owner(value->text, err);
+		return read_owner(value, err);
 	case CLI_CHOICE:
 		return cli_parse_choice(value->text, option->choices, err);
 	case CLI_STRING:

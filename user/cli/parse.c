@@ -192,9 +192,14 @@ int cli_parse_owner(const char *text, struct vferry_error *err)
 			return 0;
 		return vferry_fail(err, -EINVAL, "'%s': a path is missing after the colon", text);
 	}
+	/* Without a prefix: a PCI address or a path, of which the best way is taken. */
+	if (is_bdf(text) || strchr(text, '/'))
+		return 0;
 	return vferry_fail(
 		err, -EINVAL,
-		"'%s' is not an owner's address: vfio:BDF, vfio-user:PATH or uring-cmd:PATH", text);
+		"'%s' is not an owner's address: vfio:BDF, vfio-user:PATH, "
+		"uring-cmd:PATH, or without a prefix a PCI address with its domain, or a path",
+		text);
 }
 
 int cli_parse_choice(const char *text, const char *choices, struct vferry_error *err)

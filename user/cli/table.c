@@ -92,6 +92,8 @@ static const char *const notes[] = {
 	"With vfio: and vfio-user: owners io_uring drives sockets, files, deadlines and interrupts; the doorbell is a store or "
 	"an eventfd, because no kernel has uring_cmd on a VFIO descriptor. That is not io_uring passthrough. With uring-cmd: "
 	"owners (the kernel module of kmod/) each admin command is an IORING_OP_URING_CMD.",
+	"An OWNER without a prefix is a PCI address with its domain, taken as uring-cmd: where the kernel module has that PF and as vfio: "
+	"otherwise, or the path of a vfio-user socket or of a device node. Which way was taken is said on standard error.",
 	NULL,
 };
 

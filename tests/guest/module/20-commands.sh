@@ -29,6 +29,8 @@ ok "back to active" vferry admin "$owner" mode set active --vf 1
 ok "a VF that there is not: the device's answer" fails 3 "" vferry admin "$owner" mode get --vf 9
 ok "doctor knows the way" sh -c "vferry doctor | tee /dev/stderr | grep -q 'owner.* in /dev/vferry: io_uring passthrough'"
 
+ok "without a prefix the best way is taken, and named" sh -c "vferry admin $pf mode get --vf 1 2>&1 | tee /dev/stderr | grep -q 'taken as $owner'"
+
 # Whoever has it keeps the others out.
 ok "an engine holds VF 1" hold hold
 ok "another one does not get it" fails 1 "another program has it" vferry admin "$owner" mode get --vf 1

@@ -87,8 +87,13 @@ int vf_owner_open_on(struct vferry_owner **out, struct vf_ring *ring, const char
 {
 	struct vferry_owner_opts opts;
 	struct vferry_owner *owner;
+	char way[sizeof(owner->lease.address)];
 	int ret = read_opts(&opts, given, err);
 
+	if (!ret && vf_owner_address_bare(address)) {
+		ret = vf_owner_address(address, way, sizeof(way), err);
+		address = way;
+	}
 	if (ret)
 		return ret;
 	owner = calloc(1, sizeof(*owner));

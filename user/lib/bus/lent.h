@@ -19,9 +19,13 @@ int vf_run_dir(char *path, size_t room, struct vferry_error *err);
 /**
  * vf_owner_address() - the one spelling of an owner's address, so that two spellings meet
  *
- * vfio-user: the socket's real path; vfio: with domain, in lower case. -EINVAL for what cannot be an address.
+ * vfio-user: the socket's real path; vfio: with domain, in lower case. Without a prefix the best way that the machine has: a PCI address is
+ * uring-cmd: where the kernel module has that PF, vfio: otherwise; a path is that of a socket or of a device node. -EINVAL for what cannot
+ * be an address.
  */
 int vf_owner_address(const char *address, char *out, size_t room, struct vferry_error *err);
+/** vf_owner_address_bare() - @address does not say which way. */
+bool vf_owner_address_bare(const char *address);
 /** vf_keeper_socket() - path of the keeper's socket for an owner's address: <run dir>/keep/<16 hex digits of SHA-256>.sock. */
 int vf_keeper_socket(const char *address, char *path, size_t room, struct vferry_error *err);
 

@@ -5,6 +5,7 @@
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "bus/lent.h"
@@ -76,7 +77,8 @@ static int vfio_user_address(const char *path, char *out, size_t room, struct vf
 	return 0;
 }
 
-static int vfio_address(const char *bdf, char *out, size_t room, struct vferry_error *err)
+/* With its domain, in lower case; false: it is no PCI address. */
+static bool pci_address(const char *bdf, char out[16])
 {
 	unsigned int domain = 0, bus, device, function;
 	int end = -1;
@@ -90,11 +92,20 @@ static int vfio_address(const char *bdf, char *out, size_t room, struct vferry_e
 			end = -1;
 	}
 	if (end < 0 || device > 0x1f || function > 7 || !isxdigit((unsigned char)bdf[0]))
+		return false;
+	snprintf(out, 16, "%04x:%02x:%02x.%x", domain, bus, device, function);
+	return true;
+}
+
+static int vfio_address(const char *bdf, char *out, size_t room, struct vferry_error *err)
+{
+	char whole[16];
+
+	if (!pci_address(bdf, whole))
 		return vferry_fail(err, -EINVAL,
 				   "vfio:%s: not a PCI address; it looks like vfio:0000:65:00.0",
 				   bdf);
-	if ((size_t)snprintf(out, room, "vfio:%04x:%02x:%02x.%x", domain, bus, device, function) >=
-	    room)
+	if ((size_t)snprintf(out, room, "vfio:%s", whole) >= room)
 		return vferry_fail(err, -EINVAL, "vfio:%s: too long", bdf);
 	return 0;
 }
@@ -115,18 +126,45 @@ static int uring_cmd_address(const char *path, char *out, size_t room, struct vf
 	return 0;
 }
 
+/* The best way that the machine has: io_uring passthrough where the kernel module has the PF, VFIO otherwise; a socket is vfio-user's. */
+static int bare_address(const char *address, char *out, size_t room, struct vferry_error *err)
+{
+	char whole[16], node[64];
+	struct stat st;
+
+	if (pci_address(address, whole)) {
+		snprintf(node, sizeof(node), "/dev/vferry/%s", whole);
+		return access(node, F_OK) ? vfio_address(whole, out, room, err)
+					  : uring_cmd_address(node, out, room, err);
+	}
+	if (strchr(address, '/') && !stat(address, &st)) {
+		if (S_ISSOCK(st.st_mode))
+			return vfio_user_address(address, out, room, err);
+		if (S_ISCHR(st.st_mode))
+			return uring_cmd_address(address, out, room, err);
+	}
+	return vferry_fail(
+		err, -EINVAL,
+		"%s: not an owner's address; give vfio-user:PATH, vfio:BDF or "
+		"uring-cmd:PATH, or a PCI address, or the path of a socket or device node",
+		address);
+}
+
+bool vf_owner_address_bare(const char *address)
+{
+	return strncmp(address, "vfio-user:", 10) && strncmp(address, "vfio:", 5) &&
+	       strncmp(address, "uring-cmd:", 10);
+}
+
 int vf_owner_address(const char *address, char *out, size_t room, struct vferry_error *err)
 {
+	if (vf_owner_address_bare(address))
+		return bare_address(address, out, room, err);
 	if (!strncmp(address, "vfio-user:", 10))
 		return vfio_user_address(address + 10, out, room, err);
 	if (!strncmp(address, "vfio:", 5))
 		return vfio_address(address + 5, out, room, err);
-	if (!strncmp(address, "uring-cmd:", 10))
-		return uring_cmd_address(address + 10, out, room, err);
-	return vferry_fail(
-		err, -EINVAL,
-		"%s: not an owner's address; give vfio-user:PATH, vfio:BDF or uring-cmd:PATH",
-		address);
+	return uring_cmd_address(address + 10, out, room, err);
 }
 
 int vf_keeper_socket(const char *address, char *path, size_t room, struct vferry_error *err)
@@ -136,11 +174,10 @@ int vf_keeper_socket(const char *address, char *path, size_t room, struct vferry
 	uint64_t name = 0;
 	int ret, n;
 
-	if (!strncmp(address, "uring-cmd:", 10))
-		return vferry_fail(err, -EPROTONOSUPPORT,
-				   "%s needs no keeper: the kernel module holds the owner",
-				   address);
 	ret = vf_owner_address(address, real, sizeof(real), err);
+	if (!ret && !strncmp(real, "uring-cmd:", 10))
+		ret = vferry_fail(err, -EPROTONOSUPPORT,
+				  "%s needs no keeper: the kernel module holds the owner", real);
 	if (!ret)
 		ret = vf_run_dir(dir, sizeof(dir), err);
 	if (ret)
