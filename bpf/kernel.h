@@ -30,9 +30,30 @@ struct io_cqe {
 	__s32 res;
 };
 
+struct inode {
+	__u32 i_rdev;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct io_cmd_data {
+	struct file *file;
+};
+
 struct io_kiocb {
+	struct file *file;
+	struct io_cmd_data cmd;
 	__u8 opcode;
 	struct io_cqe cqe;
+};
+
+struct io_uring_sqe;
+
+struct io_uring_cmd {
+	__u32 cmd_op;
+	const struct io_uring_sqe *sqe; /* 6.7 on */
 };
 
 struct io_uring_cqe___view {

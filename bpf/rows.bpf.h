@@ -24,6 +24,7 @@ const volatile bool only_errors = false;
 const volatile __u64 min_latency_ns = 0;
 const volatile __u64 opcode_mask = ~0ULL; /* bit n: opcode n; opcodes from 63 on share bit 63 */
 const volatile bool filter_members = false;
+const volatile __u32 rows_each = 320; /* a process's share of the table */
 const volatile __u64 member_mask[VFT_VFS / 64] = {};
 
 struct {
@@ -60,6 +61,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct vft_ring);
 } rings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct vft_share);
+} shares SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -113,23 +121,54 @@ static __always_inline __u32 status_class(const struct vft_event *event)
 	return VFT_OTHER;
 }
 
-static __always_inline struct vft_row *row_of(struct vft_key *key)
+static __always_inline struct vft_share *share_of(__u32 tgid)
 {
-	struct vft_row *row = bpf_map_lookup_elem(&rows, key);
-	const __u32 zero = 0;
-	void *empty;
+	const struct vft_share nothing = {};
+	struct vft_share *share = bpf_map_lookup_elem(&shares, &tgid);
 
-	if (row)
-		return row;
-	empty = bpf_map_lookup_elem(&blank, &zero);
+	if (share)
+		return share;
+	bpf_map_update_elem(&shares, &tgid, &nothing, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&shares, &tgid);
+}
+
+static __always_inline struct vft_row *new_row(const struct vft_key *key)
+{
+	const __u32 zero = 0;
+	void *empty = bpf_map_lookup_elem(&blank, &zero);
+
 	if (!empty)
 		return 0;
 	bpf_map_update_elem(&rows, key, empty, BPF_NOEXIST);
-	row = bpf_map_lookup_elem(&rows, key);
+	return bpf_map_lookup_elem(&rows, key);
+}
+
+static __always_inline struct vft_row *row_of(struct vft_key *key)
+{
+	struct vft_row *row = bpf_map_lookup_elem(&rows, key);
+	struct vft_share *share;
+
 	if (row)
 		return row;
-	/* The table is full: the command is still counted, in a row that stands for all of those. */
+	share = share_of(key->tgid);
+	if (share && share->rows < rows_each) {
+		row = new_row(key);
+		if (row) {
+			share->rows++;
+			return row;
+		}
+	}
+	/* The table is full, or this process has its share: the command is still counted, in a row that stands for all of those. */
 	count_lost(VFT_LOST_ROWS);
+	if (share && share->rows >= rows_each) {
+		key->member = 0;
+		key->opcode = VFT_OPCODE_OTHER;
+		row = bpf_map_lookup_elem(&rows, key);
+		if (!row)
+			row = new_row(key);
+		if (row)
+			return row;
+	}
 	key->tgid = 0;
 	key->member = 0;
 	key->opcode = VFT_OPCODE_OTHER;
@@ -138,13 +177,24 @@ static __always_inline struct vft_row *row_of(struct vft_key *key)
 
 static __always_inline void emit(const struct vft_event *event)
 {
-	struct vft_event *copy = bpf_ringbuf_reserve(&events, sizeof(*copy), 0);
+	struct vft_share *share = share_of(event->tgid);
+	__u64 window = bpf_ktime_get_ns() / VFT_EVENTS_WINDOW_NS;
+	struct vft_event *copy = 0;
 
+	if (share && share->window != window) {
+		share->window = window;
+		share->events = 0;
+	}
+	if (share && share->events < VFT_EVENTS_EACH) {
+		share->events++;
+		copy = bpf_ringbuf_reserve(&events, sizeof(*copy), 0);
+	}
 	if (!copy) {
 		count_lost(VFT_LOST_EVENTS);
 		return;
 	}
 	*copy = *event;
+	copy->uid = (__u32)bpf_get_current_uid_gid();
 	bpf_get_current_comm(copy->comm, sizeof(copy->comm));
 	/* User space looks every few milliseconds by itself; it is woken only when much has come together. */
 	bpf_ringbuf_submit(copy,
@@ -186,7 +236,7 @@ static __always_inline void account(struct vft_event *event)
 		.opcode = (__u16)event->what,
 		.source = (__u8)event->source,
 	};
-	__u32 bit = key.opcode > 63 ? 63 : key.opcode;
+	__u32 bit = key.opcode >= VFT_OPCODES ? VFT_OPCODES - 1 : key.opcode;
 	struct vft_row *row;
 	__u32 class, slot;
 
@@ -197,6 +247,8 @@ static __always_inline void account(struct vft_event *event)
 	if (!(opcode_mask >> bit & 1) || !member_wanted(event->member) ||
 	    latency < min_latency_ns || (only_errors && class == VFT_OK))
 		return;
+	if (key.opcode >= VFT_OPCODES && key.source < VFT_URING)
+		key.opcode = VFT_OPCODE_OTHER;
 	row = row_of(&key);
 	if (row) {
 		if (!row->count)

@@ -151,6 +151,28 @@ int phase(struct pt_regs *ctx)
 	return 0;
 }
 
+SEC("usdt")
+int chunk(struct pt_regs *ctx)
+{
+	struct vft_event event = {
+		.kind = VFT_EVENT_CHUNK,
+		.source = VFT_ENGINE,
+		.tgid = bpf_get_current_pid_tgid() >> 32,
+	};
+
+	if (!tgid_wanted(event.tgid))
+		return 0;
+	ARG(0, event.owner);
+	ARG(1, event.member);
+	ARG(2, event.what);
+	ARG(3, event.bytes);
+	ARG(4, event.begin_ns);
+	ARG(5, event.end_ns);
+	if (member_wanted(event.member))
+		emit(&event);
+	return 0;
+}
+
 /* Tells user space to look at a program that starts. */
 SEC("raw_tp/sched_process_exec")
 int exec(void *ctx)

@@ -44,8 +44,9 @@ class Guest:
         return tuple(int(n) for n in self.version.split(".")[:2]) >= version
 
     def owners(self, scratch):
-        return [rig.Owner(scratch, name, "--vf-enable-sticky", "--disk-size", "32M", "--context-bytes", "1M", "-v", vfs=2, enabled=True)
-                for name in ("a", "b")]
+        # The second one takes its time, so that a guest waits for its interrupts.
+        return [rig.Owner(scratch, name, "--vf-enable-sticky", "--disk-size", "32M", "--context-bytes", "1M", "-v", *options, vfs=2, enabled=True)
+                for name, options in (("a", []), ("b", ["--service-time", "2ms"]))]
 
     def devices(self, owners):
         """(QEMU options, names for the guest)"""

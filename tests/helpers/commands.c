@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * commands ADDRESS SEED COUNT: runs exactly COUNT commands, a mix by SEED over VFs 1 to 4, up to 8 under way, and prints what it did, counted by
- * itself: the witness for the tracer. JSON: commands by opcode and VF, errors, the mode changes of each VF in order, percentiles of latency by opcode.
+ * commands ADDRESS SEED COUNT [VFS [LANES]]: runs exactly COUNT commands, a mix by SEED over VFs 1 to VFS (4), up to LANES (8) under way, and prints
+ * what it did, counted by itself: the witness for the tracer. JSON: commands by opcode and VF, errors, the mode changes of each VF in order, percentiles of latency by opcode.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,6 +21,7 @@ struct count {
 
 struct run {
 	struct vferry_owner *owner;
+	unsigned int vfs;
 	unsigned int left;
 	unsigned int under_way;
 	struct count counts[16][VFS + 1];
@@ -77,7 +78,7 @@ static void go_on(struct lane *lane)
 	};
 	struct vferry_cmd *cmd = &lane->cmd;
 	struct run *run = lane->run;
-	uint16_t vf = (uint16_t)(1 + rand() % VFS);
+	uint16_t vf = (uint16_t)(1 + (unsigned int)rand() % run->vfs);
 	uint16_t opcode = mix[(unsigned int)rand() % (sizeof(mix) / sizeof(mix[0]))];
 
 	if (!run->left)
@@ -186,18 +187,19 @@ int main(int argc, char **argv)
 	struct vferry_owner_opts opts = {
 		.size = sizeof(opts),
 		.vfs = vfs,
-		.vfs_count = VFS,
 		.timeout_ns = 60000000000ULL,
-		.num_vfs = VFS,
 	};
 	static struct lane lanes[LANES];
-	struct run run = { 0 };
+	unsigned int under_way = argc > 5 ? (unsigned int)atoi(argv[5]) : LANES;
+	struct run run = { .vfs = argc > 4 ? (unsigned int)atoi(argv[4]) : VFS };
 	struct vferry_error err;
 
-	if (argc != 4) {
-		fprintf(stderr, "Usage: commands ADDRESS SEED COUNT\n");
+	if (argc < 4 || argc > 6 || !run.vfs || run.vfs > VFS || !under_way || under_way > LANES) {
+		fprintf(stderr, "Usage: commands ADDRESS SEED COUNT [VFS [LANES]]\n");
 		return 2;
 	}
+	opts.vfs_count = run.vfs;
+	opts.num_vfs = (uint16_t)run.vfs;
 	srand((unsigned int)atoi(argv[2]));
 	run.total = run.left = (unsigned int)atoi(argv[3]);
 	if (vferry_owner_open(&run.owner, argv[1], &opts, &err)) {
@@ -208,7 +210,7 @@ int main(int argc, char **argv)
 		run.latencies[i] = calloc(run.total, sizeof(uint64_t));
 	for (unsigned int i = 0; i <= VFS; i++)
 		run.modes[i] = calloc(run.total, 1);
-	for (unsigned int i = 0; i < LANES; i++) {
+	for (unsigned int i = 0; i < under_way; i++) {
 		lanes[i].run = &run;
 		go_on(&lanes[i]);
 	}

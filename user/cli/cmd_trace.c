@@ -37,11 +37,14 @@ static int fill_filter(struct cli *cli, struct vft_filter *filter)
 	filter->commands = cli_has(cli, "events");
 	filter->only_errors = cli_has(cli, "errors");
 	filter->min_latency_ns = cli_number(cli, "min-latency", 0);
-	filter->rows = (unsigned int)cli_number(cli, "rows", filter->by_member ? 4096 : 512);
+	filter->rows = (unsigned int)cli_number(cli, "rows", filter->by_member ? 4096 : VFT_ROWS);
 	filter->ring = cli_has(cli, "ring");
 	filter->engine = !see || !strcmp(see, "all") || !strcmp(see, "engine");
 	filter->device = !see || !strcmp(see, "all") || !strcmp(see, "device");
 	filter->kernel = (!see || !strcmp(see, "all") || !strcmp(see, "kernel")) && !filter->pid;
+	filter->any_uring = see && !strcmp(see, "any-uring-cmd");
+	filter->uring =
+		!see || !strcmp(see, "all") || !strcmp(see, "uring-cmd") || filter->any_uring;
 	for (unsigned int i = 0; i < cli_count(cli, "opcode"); i++) {
 		const char *name = cli_string_at(cli, "opcode", i);
 		int opcode = opcode_by_name(name);
@@ -123,10 +126,17 @@ static const char *const about[] = {
 	"and the largest latency; and each mode transition as it happens. Latency is from the hand-over of a command to the reaping of its answer. "
 	"Ctrl-C ends it with a summary.",
 	"Lines of source 'engine' are what libvferry saw, those of 'device' what a software owner device says of itself, those of 'kernel' the "
-	"kernel's own admin queue. Which probes work on this kernel stands in the first lines; what was lost stands in every table.",
+	"kernel's own admin queue, those of 'uring-cmd' each IORING_OP_URING_CMD on /dev/vferry, of whatever program, from the SQE's being taken to the CQE's "
+	"being posted: the kernel's tracepoints tell it, and an engine's own commands stand in both. --see any-uring-cmd shows those of every file on the machine "
+	"(NVMe, ublk, sockets) as 'other-uring-cmd', by the low half of cmd_op. Which probes work on this kernel stands in the first lines; what was lost stands in every table.",
 	"Programs are found by the files that they have mapped, so that a binary without debug information, one replaced on disk or one in another "
 	"mount namespace is traced as well. New ones are looked for when a program starts and once a second: the first commands of a program file never seen before can "
 	"be missed, those of a known one are not.",
+	"With -v latency is split: waiting for a place in the queue, the device, the reaping of the answer; and, with the PF on vfio-pci, at the interrupt: the last "
+	"VFIO interrupt of the machine between doorbell and wake-up is taken for this command's, which is a guess where many VFIO devices are busy. A command whose "
+	"answer was found before its interrupt came is not split there.",
+	"What a traced process says is its own word: one that lies can spoil its own rows, and no process gets more than 5 in 8 of the table's rows, or 4096 events in "
+	"67 ms. Mode changes are kept for each user. A process that has ended gives its rows back; they are in the summary, beyond 512 rows as 'several processes'.",
 	NULL,
 };
 
@@ -141,7 +151,7 @@ static const char *const overhead[] = {
 	"--by vf (17 MiB a processor). 250 VFs with all nine commands are 2250 rows. --rows sets the number; commands that find no row are counted in the row "
 	"'(all others)' and said so. The ring buffer takes 1 MiB.",
 	"--events writes a line for each command, which costs more than all the rest together; what the reader cannot keep up with is lost and counted. "
-	"--ring puts a program on io_uring's tracepoints, which every process on the machine passes: some hundred nanoseconds for each operation of a traced "
+	"--ring, and 'uring-cmd' where the module is loaded, put a program on io_uring's tracepoints, which every process on the machine passes: some hundred nanoseconds for each operation of a traced "
 	"process, some tens for the others.",
 	"Each program that starts on the machine wakes the tracer, for some ten microseconds. Looking for new files that carry probes reads /proc once a second, about a "
 	"millisecond of processor time for each hundred processes.",
@@ -150,8 +160,8 @@ static const char *const overhead[] = {
 
 static const char *const capabilities[] = {
 	"CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN. Libraries mapped by processes in other mount namespaces, or deleted ones, need CAP_SYS_ADMIN or "
-	"CAP_CHECKPOINT_RESTORE besides. Kernel lockdown in its confidentiality mode forbids all of it. The kernel's own admin queue needs fentry or kprobes, and its type "
-	"information (BTF); libvferry's probes need neither.",
+	"CAP_CHECKPOINT_RESTORE besides. Kernel lockdown in its confidentiality mode forbids all of it, in its integrity mode nothing. What looks into the kernel needs its type "
+	"information (BTF), the kernel's own admin queue fentry or kprobes besides; libvferry's probes need neither.",
 	NULL,
 };
 
@@ -199,7 +209,7 @@ static const struct cli_option options[] = {
 	  .help = "keep a Prometheus text file, written atomically every interval" },
 	{ .name = "see",
 	  .type = CLI_CHOICE,
-	  .choices = "all|engine|device|kernel",
+	  .choices = "all|engine|device|kernel|uring-cmd|any-uring-cmd",
 	  .help = "whose view to take (all)" },
 	{ .name = "ring",
 	  .help = "count io_uring operations of traced processes, and those punted to io-wq" },

@@ -75,9 +75,12 @@ static void uprobes(struct doctor *doctor)
 /* What vferry trace would try, and what came of it here. */
 static void ladder(struct doctor *doctor)
 {
-	struct vft_filter filter = {
-		.engine = true, .device = true, .kernel = true, .ring = true, .rows = 8
-	};
+	struct vft_filter filter = { .engine = true,
+				     .device = true,
+				     .kernel = true,
+				     .ring = true,
+				     .uring = true,
+				     .rows = 16 };
 	struct vft_tracer *tracer;
 	struct vferry_error err;
 	const struct vft_rung *rungs;

@@ -7,6 +7,7 @@
 #include <sys/capability.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include "trace/table.h"
 #include "trace/tracer.h"
 
 static bool has_cap(cap_t caps, cap_value_t cap)
@@ -50,16 +51,24 @@ static int load_usdt(struct vft_tracer *tracer, struct vferry_error *err)
 	ret = usdt_trace_bpf__load(tracer->usdt);
 	if (!ret)
 		return 0;
+	vft_kernel_lockdown(&tracer->kernel);
+	if (!strcmp(tracer->kernel.lockdown, "confidentiality"))
+		return vferry_fail(
+			err, -EPERM,
+			"the kernel is locked down (confidentiality), and lets no program look into "
+			"others: boot it without lockdown=confidentiality; "
+			"lockdown=integrity does not forbid tracing");
 	if (ret == -EPERM)
 		return vferry_fail(
 			err, ret,
 			"the kernel refuses BPF programs: CAP_BPF and CAP_PERFMON are there, so "
-			"see lockdown (now: %s) and RLIMIT_MEMLOCK (kernels before 5.11)",
+			"see lockdown (now: %s), seccomp (a container's profile may forbid bpf()) "
+			"and RLIMIT_MEMLOCK (kernels before 5.11)",
 			tracer->kernel.lockdown);
 	if (ret == -ENOMEM)
 		return vferry_fail(
 			err, ret, "no memory for a table of %u rows: fewer VFs, or without --by vf",
-			tracer->filter.rows ? tracer->filter.rows : 512);
+			vft_filter_rows(&tracer->filter));
 	return vferry_fail(err, ret, "cannot load the BPF programs: %s", strerror(-ret));
 }
 
@@ -76,6 +85,12 @@ int vft_tracer_open(struct vft_tracer **out, const struct vft_filter *filter,
 
 	if (ret)
 		return ret;
+	if (filter->pid && !vft_own_pids())
+		return vferry_fail(
+			err, -EOPNOTSUPP,
+			"--pid %d: in this pid namespace process ids are not the kernel's: "
+			"run vferry trace outside of the container (or with --pid=host)",
+			filter->pid);
 	tracer = calloc(1, sizeof(*tracer));
 	if (!tracer)
 		return vferry_fail(err, -ENOMEM, "no memory for the tracer");
@@ -83,7 +98,7 @@ int vft_tracer_open(struct vft_tracer **out, const struct vft_filter *filter,
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	tracer->filter = *filter;
 	/* Type information takes some MiB: only for those who need it. */
-	if (filter->kernel || filter->ring)
+	if (filter->kernel || filter->ring || filter->uring)
 		vft_kernel_open(&tracer->kernel);
 	ret = load_usdt(tracer, err);
 	if (ret) {
@@ -97,6 +112,7 @@ int vft_tracer_open(struct vft_tracer **out, const struct vft_filter *filter,
 	vft_load_queue(tracer);
 	vft_load_ring(tracer);
 	vft_load_irq(tracer);
+	vft_load_uring(tracer);
 	*out = tracer;
 	return 0;
 }
@@ -112,6 +128,8 @@ static int attach_target(struct vft_tracer *tracer, struct vft_target *target, c
 		{ tracer->usdt->progs.admin_complete, "admin_complete", tracer->filter.engine },
 		{ tracer->usdt->progs.mode, "mode", tracer->filter.engine },
 		{ tracer->usdt->progs.phase, "phase", tracer->filter.engine },
+		{ tracer->usdt->progs.chunk, "chunk",
+		  tracer->filter.engine && tracer->filter.commands },
 		{ tracer->usdt->progs.owner_command, "owner_command", tracer->filter.device },
 		{ tracer->usdt->progs.owner_mode, "owner_mode", tracer->filter.device },
 	};
@@ -217,6 +235,7 @@ void vft_tracer_close(struct vft_tracer *tracer)
 		bpf_link__destroy(tracer->links[i]);
 	ring_bpf__destroy(tracer->ring);
 	vfio_irq_bpf__destroy(tracer->irq);
+	uring_cmd_bpf__destroy(tracer->uring);
 	kernel_aq_bpf__destroy(tracer->queue);
 	usdt_trace_bpf__destroy(tracer->usdt);
 	vft_kernel_close(&tracer->kernel);
@@ -247,6 +266,31 @@ int vft_tracer_events_fd(const struct vft_tracer *tracer)
 int vft_tracer_rings_fd(const struct vft_tracer *tracer)
 {
 	return tracer->ring ? bpf_map__fd(tracer->usdt->maps.rings) : -1;
+}
+
+void vft_tracer_forget(const struct vft_tracer *tracer, const struct vft_key *key,
+		       struct vft_ring *ring)
+{
+	int rings = bpf_map__fd(tracer->usdt->maps.rings);
+	struct vft_ring own;
+
+	bpf_map_delete_elem(vft_tracer_rows_fd(tracer), key);
+	bpf_map_delete_elem(bpf_map__fd(tracer->usdt->maps.shares), &key->tgid);
+	if (bpf_map_lookup_elem(rings, &key->tgid, &own))
+		return;
+	bpf_map_delete_elem(rings, &key->tgid);
+	vft_ring_add(ring, &own);
+}
+
+bool vft_tracer_interrupts(const struct vft_tracer *tracer, __u64 *count)
+{
+	const __u32 zero = 0;
+	struct vft_irqs seen;
+
+	if (!tracer->irq || bpf_map_lookup_elem(bpf_map__fd(tracer->usdt->maps.irqs), &zero, &seen))
+		return false;
+	*count = seen.count;
+	return true;
 }
 
 void vft_tracer_lost(const struct vft_tracer *tracer, __u64 *lost)
@@ -292,4 +336,6 @@ void vft_tracer_cost(const struct vft_tracer *tracer, __u64 *run_ns, __u64 *run_
 		add_cost(tracer->ring->obj, run_ns, run_count);
 	if (tracer->irq)
 		add_cost(tracer->irq->obj, run_ns, run_count);
+	if (tracer->uring)
+		add_cost(tracer->uring->obj, run_ns, run_count);
 }

@@ -14,6 +14,7 @@
 #include "trace/find.h"
 
 #define VFT_RUNGS_MAX 16
+#define VFT_ROWS      512 /* places in the table, unless said otherwise */
 
 struct vft_filter {
 	pid_t pid; /* 0: every process */
@@ -25,8 +26,14 @@ struct vft_filter {
 	bool filter_members;
 	__u64 member_mask[4];
 	bool engine, device, kernel, ring; /* what to look at */
+	bool uring, any_uring;		   /* URING_CMD of /dev/vferry; of any file */
 	unsigned int rows;		   /* places in the table; 0: 512 */
 };
+
+static inline unsigned int vft_filter_rows(const struct vft_filter *filter)
+{
+	return filter->rows ? filter->rows : VFT_ROWS;
+}
 
 enum vft_rung_state {
 	VFT_RUNG_OFF, /* not asked for */
@@ -58,6 +65,11 @@ const struct vft_finder *vft_tracer_finder(const struct vft_tracer *tracer);
 int vft_tracer_rows_fd(const struct vft_tracer *tracer);
 int vft_tracer_events_fd(const struct vft_tracer *tracer);
 int vft_tracer_rings_fd(const struct vft_tracer *tracer); /* -1 without */
+/** vft_tracer_forget() - a process has ended: its row @key, already added up elsewhere, and its share of the maps are let go; its io_uring is added to @ring. */
+void vft_tracer_forget(const struct vft_tracer *tracer, const struct vft_key *key,
+		       struct vft_ring *ring);
+/** vft_tracer_interrupts() - VFIO interrupts seen on the whole machine; false: they are not looked at. */
+bool vft_tracer_interrupts(const struct vft_tracer *tracer, __u64 *count);
 /** vft_tracer_lost() - what was not seen so far, summed over the processors; @lost has VFT_LOSTS places. */
 void vft_tracer_lost(const struct vft_tracer *tracer, __u64 *lost);
 /** vft_tracer_cost() - the programs' own run time, when the kernel's BPF statistics are on. */

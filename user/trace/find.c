@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "trace/find.h"
+#include "trace/table.h"
 
 #define STAPSDT_NOTE 3
 
@@ -99,6 +100,7 @@ static int add(struct vft_finder *finder, const char *path, const char *name)
 		*target = (struct vft_target){ .dev = file.st_dev, .ino = file.st_ino };
 		snprintf(target->open, sizeof(target->open), "%s", path);
 		snprintf(target->name, sizeof(target->name), "%s", name);
+		vft_clean(target->name);
 		target->probes = vft_has_probes(path);
 	}
 	target->seen = finder->scan;

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define VFT_TARGETS_MAX 256
+#define VFT_TARGETS_MAX 4096
 
 struct vft_target {
 	dev_t dev;

@@ -75,10 +75,12 @@ void vft_json_start(FILE *out, const struct vft_tracer *tracer)
 static void add_event_common(struct json_object *object, const struct vft_event *event,
 			     uint64_t time_ns)
 {
+	char comm[VFT_COMM];
+
 	add(object, "time_ns", time_ns);
 	add_text(object, "source", vft_source_label(event->source));
 	add(object, "pid", event->tgid);
-	add_text(object, "process", event->comm);
+	add_text(object, "process", vft_event_comm(event, comm));
 	add(object, "vf", event->member);
 }
 
@@ -87,8 +89,9 @@ static void command_event(struct json_object *object, const struct vft_event *ev
 	json_object_object_add(object, "opcode",
 			       opcode_object(event->source, event->what & 0xffff));
 	add(object, "group_type", event->what >> 16);
-	add(object, "latency_ns", event->end_ns - event->begin_ns);
-	if (event->issue_ns && event->wake_ns) {
+	add(object, "latency_ns", vft_event_took(event->begin_ns, event->end_ns));
+	if (event->issue_ns && event->begin_ns <= event->issue_ns &&
+	    event->issue_ns <= event->wake_ns && event->wake_ns <= event->end_ns) {
 		add(object, "waiting_ns", event->issue_ns - event->begin_ns);
 		add(object, "device_ns", event->wake_ns - event->issue_ns);
 		add(object, "reaping_ns", event->end_ns - event->wake_ns);
@@ -110,6 +113,7 @@ void vft_json_event(FILE *out, const struct vft_event *event, uint64_t time_ns, 
 {
 	struct json_object *object = line(event->kind == VFT_EVENT_COMMAND ? "command"
 					  : event->kind == VFT_EVENT_MODE  ? "mode"
+					  : event->kind == VFT_EVENT_CHUNK ? "chunk"
 									   : "phase");
 	char id[24];
 
@@ -122,7 +126,7 @@ void vft_json_event(FILE *out, const struct vft_event *event, uint64_t time_ns, 
 		if (event->what != VFT_MODE_UNKNOWN)
 			add_text(object, "from", vferry_mode_name(event->what));
 		add_text(object, "to", vferry_mode_name(event->answer));
-		add(object, "transition_ns", event->end_ns - event->begin_ns);
+		add(object, "transition_ns", vft_event_took(event->begin_ns, event->end_ns));
 		if (stay_ns)
 			add(object, "stay_ns", stay_ns);
 		break;
@@ -130,6 +134,13 @@ void vft_json_event(FILE *out, const struct vft_event *event, uint64_t time_ns, 
 		snprintf(id, sizeof(id), "%016llx", (unsigned long long)event->owner);
 		add_text(object, "migration", id);
 		add_text(object, "phase", vferry_phase_name(event->what));
+		break;
+	case VFT_EVENT_CHUNK:
+		snprintf(id, sizeof(id), "%016llx", (unsigned long long)event->owner);
+		add_text(object, "migration", id);
+		add_text(object, "direction", event->what ? "in" : "out");
+		add(object, "bytes", event->bytes);
+		add(object, "took_ns", vft_event_took(event->begin_ns, event->end_ns));
 		break;
 	}
 	put(out, object);
@@ -211,6 +222,7 @@ static struct json_object *modes_array(const struct vft_modes *modes)
 		add_text(object, "source", vft_source_label(vf->source));
 		add_text(object, "owner", owner);
 		add(object, "vf", vf->member);
+		add(object, "uid", vf->uid);
 		add(object, "transitions", vf->transitions);
 		for (unsigned int m = 0; m < VFT_MODES; m++) {
 			snprintf(key, sizeof(key), "%s_ns", vferry_mode_name(m));
@@ -237,6 +249,7 @@ void vft_json_report(FILE *out, const struct vft_report *report)
 	add(lost, "rows", report->lost[VFT_LOST_ROWS]);
 	add(lost, "arguments", report->lost[VFT_LOST_ARGS]);
 	add(lost, "pairs", report->lost[VFT_LOST_PAIRS]);
+	add(lost, "modes", report->lost[VFT_LOST_MODES]);
 	json_object_object_add(object, "lost", lost);
 	if (report->has_ring) {
 		struct json_object *ring = json_object_new_object();
@@ -247,6 +260,8 @@ void vft_json_report(FILE *out, const struct vft_report *report)
 		add(ring, "punted", report->ring.punted);
 		json_object_object_add(object, "io_uring", ring);
 	}
+	if (report->has_interrupts)
+		add(object, "vfio_interrupts", report->interrupts);
 	if (report->modes)
 		json_object_object_add(object, "modes", modes_array(report->modes));
 	put(out, object);

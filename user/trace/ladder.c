@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "trace/ladder.h"
 
-static void read_lockdown(char *out, size_t room)
+void vft_kernel_lockdown(struct vft_kernel *kernel)
 {
+	char *out = kernel->lockdown;
+	const size_t room = sizeof(kernel->lockdown);
 	FILE *file = fopen("/sys/kernel/security/lockdown", "re");
 	char line[128], *begin, *end;
 
@@ -27,7 +30,7 @@ int vft_kernel_open(struct vft_kernel *kernel)
 	kernel->btf = btf__load_vmlinux_btf();
 	if (kernel->btf && libbpf_get_error(kernel->btf))
 		kernel->btf = NULL;
-	read_lockdown(kernel->lockdown, sizeof(kernel->lockdown));
+	vft_kernel_lockdown(kernel);
 	return kernel->btf ? 0 : -ENOENT;
 }
 
@@ -60,6 +63,16 @@ bool vft_kernel_has_symbol(const char *name)
 	}
 	fclose(file);
 	return found;
+}
+
+/* PROC_PID_INIT_INO of the kernel: the inode of its first pid namespace. */
+#define FIRST_PID_NAMESPACE 0xEFFFFFFCU
+
+bool vft_own_pids(void)
+{
+	struct stat file;
+
+	return !stat("/proc/self/ns/pid", &file) && file.st_ino == FIRST_PID_NAMESPACE;
 }
 
 int vft_kernel_tracepoint_args(const struct vft_kernel *kernel, const char *name)

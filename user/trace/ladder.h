@@ -14,11 +14,15 @@ struct vft_kernel {
 };
 
 int vft_kernel_open(struct vft_kernel *kernel);
+/** vft_kernel_lockdown() - reads how far the kernel is locked down: none, integrity, confidentiality, or unknown. */
+void vft_kernel_lockdown(struct vft_kernel *kernel);
 void vft_kernel_close(struct vft_kernel *kernel);
 /** vft_kernel_has_function() - a function with type information: fentry may work. */
 bool vft_kernel_has_function(const struct vft_kernel *kernel, const char *name);
 /** vft_kernel_has_symbol() - a symbol at all: kprobe may work. */
 bool vft_kernel_has_symbol(const char *name);
+/** vft_own_pids() - process ids here are those that the kernel's programs see: this is the first pid namespace. */
+bool vft_own_pids(void);
 /** vft_kernel_tracepoint_args() - arguments of a raw tracepoint (without the leading context); -1: no such tracepoint. */
 int vft_kernel_tracepoint_args(const struct vft_kernel *kernel, const char *name);
 

@@ -11,10 +11,36 @@
 #define FIRST_BOUND 1024ULL
 #define BOUNDS	    26u
 
+/* No dialect and no process has more names: opcodes below 64 twice, those of the module, and all others. */
+#define SUMS 160u
+
 struct sum {
 	struct vft_row row;
 	char name[32];
 };
+
+static bool has_engine(const struct vft_table *table, __u32 tgid)
+{
+	for (unsigned int i = 0; i < table->count; i++)
+		if (table->entries[i].key.tgid == tgid &&
+		    table->entries[i].key.source == VFT_ENGINE)
+			return true;
+	return false;
+}
+
+/* One line for an owner's VF: the word of the user with the lowest id counts, so root's is the last. */
+static bool overruled(const struct vft_modes *modes, const struct vft_vf *vf)
+{
+	for (unsigned int i = 0; i < modes->count; i++) {
+		const struct vft_vf *other = &modes->vfs[i];
+
+		if (other->source != VFT_DEVICE && other->mode != VFT_MODE_UNKNOWN &&
+		    other->owner == vf->owner && other->member == vf->member &&
+		    other->uid < vf->uid)
+			return true;
+	}
+	return false;
+}
 
 /* Labels are opcodes only: rows of all processes and members come together. */
 static unsigned int fold(const struct vft_table *table, struct sum *sums, unsigned int room)
@@ -27,8 +53,9 @@ static unsigned int fold(const struct vft_table *table, struct sum *sums, unsign
 		unsigned int at;
 		char text[24];
 
-		/* The device's own view of the same commands would count them twice. */
-		if (entry->key.source == VFT_DEVICE)
+		/* Another view of the same commands would count them twice. */
+		if (entry->key.source == VFT_DEVICE || entry->key.source == VFT_URING_OTHER ||
+		    (entry->key.source == VFT_URING && has_engine(table, entry->key.tgid)))
 			continue;
 		name = vft_opcode_label(entry->key.source, entry->key.opcode, text, sizeof(text));
 		for (at = 0; at < count && strcmp(sums[at].name, name); at++)
@@ -95,14 +122,16 @@ static void failures(FILE *file, const struct sum *sums, unsigned int count)
 
 static void modes_and_losses(FILE *file, const struct vft_modes *modes, const __u64 *lost)
 {
-	static const char *const probes[VFT_LOSTS] = { "events", "rows", "arguments", "pairs" };
+	static const char *const probes[VFT_LOSTS] = { "events", "rows", "arguments", "pairs",
+						       "modes" };
 
 	fprintf(file, "# HELP vferry_device_mode Mode of a VF: 0 active, 1 stop, 2 freeze.\n"
 		      "# TYPE vferry_device_mode gauge\n");
 	for (unsigned int i = 0; i < modes->count; i++) {
 		const struct vft_vf *vf = &modes->vfs[i];
 
-		if (vf->source != VFT_DEVICE && vf->mode != VFT_MODE_UNKNOWN)
+		if (vf->source != VFT_DEVICE && vf->mode != VFT_MODE_UNKNOWN &&
+		    !overruled(modes, vf))
 			fprintf(file, "vferry_device_mode{owner=\"%016llx\",vf=\"%llu\"} %u\n",
 				(unsigned long long)vf->owner, (unsigned long long)vf->member,
 				vf->mode);
@@ -117,7 +146,7 @@ static void modes_and_losses(FILE *file, const struct vft_modes *modes, const __
 int vft_metrics_write(const char *path, const struct vft_table *table,
 		      const struct vft_modes *modes, const __u64 *lost, struct vferry_error *err)
 {
-	struct sum *sums = calloc(64, sizeof(*sums));
+	struct sum *sums = calloc(SUMS, sizeof(*sums));
 	char temporary[4096];
 	unsigned int count;
 	FILE *file;
@@ -132,7 +161,7 @@ int vft_metrics_write(const char *path, const struct vft_table *table,
 		free(sums);
 		return vferry_fail(err, ret, "cannot write %s: %s", temporary, strerror(-ret));
 	}
-	count = fold(table, sums, 64);
+	count = fold(table, sums, SUMS);
 	durations(file, sums, count);
 	failures(file, sums, count);
 	modes_and_losses(file, modes, lost);
@@ -146,7 +175,9 @@ int vft_metrics_write(const char *path, const struct vft_table *table,
 	if (!ret)
 		return 0;
 	unlink(temporary);
-	return vferry_fail(err, ret,
-			   "cannot write the metrics to %s: %s; the file there is as it was", path,
-			   strerror(-ret));
+	return vferry_fail(
+		err, ret, "cannot write the metrics to %s: %s; the file there is as it was%s", path,
+		strerror(-ret),
+		ret == -ENOSPC || ret == -EDQUOT ? ". Make room there, or name a file elsewhere"
+						 : "");
 }

@@ -5,7 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <vferry/uring_cmd.h>
 #include "trace/tracer.h"
+
+#define NO_BTF \
+	"no type information (BTF) of this kernel: it needs one with CONFIG_DEBUG_INFO_BTF, and /sys/kernel/btf"
 
 struct vft_rung *vft_rung(struct vft_tracer *tracer, const char *name, enum vft_rung_state state,
 			  const char *why)
@@ -23,7 +27,8 @@ struct vft_rung *vft_rung(struct vft_tracer *tracer, const char *name, enum vft_
 /* Rows, events and losses are one set of maps for all objects. */
 static int share_maps(struct vft_tracer *tracer, struct bpf_object *object)
 {
-	static const char *const names[] = { "rows", "blank", "events", "lost", "rings", "irqs" };
+	static const char *const names[] = { "rows",  "blank", "events", "lost",
+					     "rings", "irqs",  "shares" };
 
 	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct bpf_map *map = bpf_object__find_map_by_name(object, names[i]);
@@ -65,7 +70,9 @@ static bool try_queue(struct vft_tracer *tracer, bool fentry, char *why, size_t 
 		ret = kernel_aq_bpf__attach(queue);
 	if (ret) {
 		snprintf(why, room, "%s%s", strerror(-ret),
-			 ret == -EPERM			    ? " (lockdown?)"
+			 ret == -EPERM && !strcmp(tracer->kernel.lockdown, "confidentiality")
+				 ? " (the kernel is locked down: confidentiality)"
+			 : ret == -EPERM		    ? " (this kernel does not allow it)"
 			 : ret == -ENOENT || ret == -ENODEV ? " (not built into this kernel)"
 							    : "");
 		kernel_aq_bpf__destroy(queue);
@@ -88,6 +95,10 @@ void vft_load_queue(struct vft_tracer *tracer)
 		vft_rung(
 			tracer, "kernel admin queue", VFT_RUNG_ABSENT,
 			"this kernel has no virtio_pci admin queue, or its module is not loaded (6.8 and later have it)");
+		return;
+	}
+	if (!tracer->kernel.btf) {
+		vft_rung(tracer, "kernel admin queue", VFT_RUNG_ABSENT, NO_BTF);
 		return;
 	}
 	if (getenv("VFERRY_NO_FENTRY")) {
@@ -120,8 +131,7 @@ void vft_load_ring(struct vft_tracer *tracer)
 		return;
 	}
 	if (complete < 0) {
-		vft_rung(tracer, "io_uring", VFT_RUNG_ABSENT,
-			 "no type information (BTF) for its tracepoints");
+		vft_rung(tracer, "io_uring", VFT_RUNG_ABSENT, NO_BTF);
 		return;
 	}
 	ring = ring_bpf__open();
@@ -178,8 +188,9 @@ void vft_load_irq(struct vft_tracer *tracer)
 	char why[160] = "";
 
 	if (!tracer->irq_wanted) {
-		vft_rung(tracer, "VFIO interrupts", VFT_RUNG_ABSENT,
-			 "vfio_pci is not loaded: nothing to split at the interrupt");
+		vft_rung(
+			tracer, "VFIO interrupts", VFT_RUNG_ABSENT,
+			"vfio_pci is not loaded: nothing to split at the interrupt (load it first)");
 		return;
 	}
 	if (!getenv("VFERRY_NO_FENTRY") && try_irq(tracer, true, why, sizeof(why)))
@@ -188,4 +199,68 @@ void vft_load_irq(struct vft_tracer *tracer)
 		vft_rung(tracer, "VFIO interrupts by kprobe", VFT_RUNG_OK, "");
 	else
 		vft_rung(tracer, "VFIO interrupts", VFT_RUNG_FAILED, why);
+}
+
+/* The character device's major number, 0 without: the kernel gives any that is free. */
+static unsigned int major_of(const char *name)
+{
+	FILE *file = fopen("/proc/devices", "re");
+	unsigned int major = 0, number;
+	char line[128], found[64];
+
+	while (file && !major && fgets(line, sizeof(line), file) && strncmp(line, "Block", 5))
+		if (sscanf(line, "%u %63s", &number, found) == 2 && !strcmp(found, name))
+			major = number;
+	if (file)
+		fclose(file);
+	return major;
+}
+
+void vft_load_uring(struct vft_tracer *tracer)
+{
+	bool req = vft_kernel_tracepoint_args(&tracer->kernel, "io_uring_submit_req") >= 0;
+	int complete = vft_kernel_tracepoint_args(&tracer->kernel, "io_uring_complete"), ret;
+	unsigned int major = major_of("vferry");
+	const char *name =
+		tracer->filter.any_uring ? "URING_CMD of any file" : "URING_CMD of /dev/vferry";
+	struct uring_cmd_bpf *uring;
+
+	if (!tracer->filter.uring) {
+		vft_rung(tracer, name, VFT_RUNG_OFF, "not asked for");
+		return;
+	}
+	if (!major && !tracer->filter.any_uring) {
+		vft_rung(tracer, name, VFT_RUNG_ABSENT,
+			 "the module vferry_vfio_pci is not loaded (load it first)");
+		return;
+	}
+	if (complete < 0) {
+		vft_rung(tracer, name, VFT_RUNG_ABSENT, NO_BTF);
+		return;
+	}
+	uring = uring_cmd_bpf__open();
+	if (!uring) {
+		vft_rung(tracer, name, VFT_RUNG_FAILED, strerror(errno));
+		return;
+	}
+	SET_FILTER(uring, &tracer->filter);
+	uring->rodata->vferry_major = major;
+	uring->rodata->vferry_admin = VFERRY_URING_ADMIN;
+	uring->rodata->want_other = tracer->filter.any_uring;
+	bpf_program__set_autoload(uring->progs.submit_req, req);
+	bpf_program__set_autoload(uring->progs.submit_sqe, !req);
+	bpf_program__set_autoload(uring->progs.complete_scalars, complete > 3);
+	bpf_program__set_autoload(uring->progs.complete_entry, complete == 3);
+	ret = share_maps(tracer, uring->obj);
+	if (!ret)
+		ret = uring_cmd_bpf__load(uring);
+	if (!ret)
+		ret = uring_cmd_bpf__attach(uring);
+	if (ret) {
+		vft_rung(tracer, name, VFT_RUNG_FAILED, strerror(-ret));
+		uring_cmd_bpf__destroy(uring);
+		return;
+	}
+	tracer->uring = uring;
+	vft_rung(tracer, name, VFT_RUNG_OK, "");
 }

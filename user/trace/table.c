@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <vferry/admin.h>
+#include <vferry/uring_cmd.h>
 #include "trace/table.h"
 
 static int compare_keys(const struct vft_key *a, const struct vft_key *b)
@@ -24,6 +25,12 @@ static int compare_entries(const void *a, const void *b)
 {
 	return compare_keys(&((const struct vft_entry *)a)->key,
 			    &((const struct vft_entry *)b)->key);
+}
+
+static void sort(struct vft_table *table)
+{
+	if (table->count)
+		qsort(table->entries, table->count, sizeof(*table->entries), compare_entries);
 }
 
 static struct vft_entry *grow(struct vft_table *table)
@@ -66,8 +73,9 @@ static void add_row(struct vft_row *sum, const struct vft_row *share)
 
 static void look_at_process(struct vft_entry *entry)
 {
-	snprintf(entry->process, sizeof(entry->process), "%s",
+	snprintf(entry->process, sizeof(entry->process), "%.*s", VFT_COMM,
 		 entry->row.comm[0] ? entry->row.comm : "?");
+	vft_clean(entry->process);
 	entry->alive = entry->key.tgid && (!kill((pid_t)entry->key.tgid, 0) || errno == EPERM);
 }
 
@@ -101,9 +109,94 @@ int vft_table_read(struct vft_table *table, int fd)
 		look_at_process(entry);
 	}
 	free(shares);
-	if (table->count)
-		qsort(table->entries, table->count, sizeof(*table->entries), compare_entries);
+	sort(table);
 	return 0;
+}
+
+/* More processes than this have ended: those before stand together. */
+#define ENDED_ROWS 512
+
+static struct vft_entry *place(struct vft_table *table, const struct vft_key *key)
+{
+	struct vft_entry *entry;
+
+	for (unsigned int i = 0; i < table->count; i++)
+		if (!compare_keys(&table->entries[i].key, key))
+			return &table->entries[i];
+	entry = grow(table);
+	if (entry)
+		entry->key = *key;
+	return entry;
+}
+
+int vft_table_add(struct vft_table *table, const struct vft_table *from)
+{
+	for (unsigned int i = 0; i < from->count; i++) {
+		const struct vft_entry *one = &from->entries[i];
+		struct vft_entry *sum = place(table, &one->key);
+
+		if (!sum)
+			return -ENOMEM;
+		add_row(&sum->row, &one->row);
+		memcpy(sum->process, one->process, sizeof(sum->process));
+		sum->alive = sum->alive || one->alive;
+	}
+	sort(table);
+	return 0;
+}
+
+/* One row for each command, of no process in particular. */
+static int fold(struct vft_table *table)
+{
+	struct vft_table old = *table;
+	int ret = 0;
+
+	*table = (struct vft_table){ 0 };
+	for (unsigned int i = 0; i < old.count && !ret; i++) {
+		struct vft_key key = { .source = old.entries[i].key.source,
+				       .opcode = old.entries[i].key.opcode };
+		struct vft_entry *sum = place(table, &key);
+
+		if (sum)
+			add_row(&sum->row, &old.entries[i].row);
+		else
+			ret = -ENOMEM;
+	}
+	vft_table_free(&old);
+	return ret;
+}
+
+int vft_table_take(struct vft_table *ended, struct vft_table *from, const struct vft_table *before,
+		   void (*forget)(void *arg, const struct vft_key *key), void *arg)
+{
+	unsigned int kept = 0;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < from->count; i++) {
+		struct vft_entry *entry = &from->entries[i], *sum = NULL;
+		/* What it did between the reading of its row and its end is in the row by now. */
+		const struct vft_entry *old =
+			before->count && entry->key.tgid && !entry->alive
+				? bsearch(entry, before->entries, before->count,
+					  sizeof(*before->entries), compare_entries)
+				: NULL;
+
+		if (old && !old->alive && !ret) {
+			sum = place(ended, &entry->key);
+			ret = sum ? 0 : -ENOMEM;
+		}
+		if (!sum) {
+			from->entries[kept++] = *entry;
+			continue;
+		}
+		add_row(&sum->row, &entry->row);
+		memcpy(sum->process, entry->process, sizeof(sum->process));
+		forget(arg, &entry->key);
+	}
+	from->count = kept;
+	if (!ret && ended->count > ENDED_ROWS)
+		ret = fold(ended);
+	return ret;
 }
 
 static void subtract(struct vft_row *row, const struct vft_row *before)
@@ -166,6 +259,13 @@ int vft_table_diff(struct vft_table *out, const struct vft_table *now,
 	return 0;
 }
 
+void vft_clean(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 void vft_table_free(struct vft_table *table)
 {
 	free(table->entries);
@@ -216,6 +316,8 @@ const char *vft_source_label(unsigned int source)
 		[VFT_ENGINE] = "engine",
 		[VFT_DEVICE] = "device",
 		[VFT_KERNEL] = "kernel",
+		[VFT_URING] = "uring-cmd",
+		[VFT_URING_OTHER] = "other-uring-cmd",
 	};
 
 	return source < VFT_SOURCES ? labels[source] : "unknown";
@@ -247,13 +349,37 @@ static const char *kernel_opcode(unsigned int opcode)
 									  : "unknown";
 }
 
+/* The low half of cmd_op: what the commands that are no admin commands are called. */
+static const char *uring_opcode(unsigned int low)
+{
+	static const struct {
+		unsigned int command;
+		const char *name;
+	} names[] = {
+		{ VFERRY_URING_REGISTER, "register" }, { VFERRY_URING_UNREGISTER, "unregister" },
+		{ VFERRY_URING_CLAIM, "claim" },       { VFERRY_URING_RELEASE, "release" },
+		{ VFERRY_URING_QUERY, "query" },
+	};
+
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if ((names[i].command & 0xffff) == low)
+			return names[i].name;
+	return vferry_opcode_name(low);
+}
+
 const char *vft_opcode_label(unsigned int source, unsigned int opcode, char *text, size_t room)
 {
-	const char *name =
-		source == VFT_KERNEL ? kernel_opcode(opcode) : vferry_opcode_name(opcode);
+	const char *name = source == VFT_KERNEL	       ? kernel_opcode(opcode)
+			   : source == VFT_URING       ? uring_opcode(opcode)
+			   : source == VFT_URING_OTHER ? "unknown"
+						       : vferry_opcode_name(opcode);
 
 	if (opcode == VFT_OPCODE_OTHER)
 		return "(all others)";
+	if (source == VFT_URING_OTHER) {
+		snprintf(text, room, "cmd_op ..%04x", opcode);
+		return text;
+	}
 	if (strcmp(name, "unknown"))
 		return name;
 	snprintf(text, room, "opcode 0x%x", opcode);

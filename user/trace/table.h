@@ -26,6 +26,11 @@ int vft_table_read(struct vft_table *table, int fd);
 /** vft_table_diff() - @out becomes what @now has more than @before, rows without a change left out. */
 int vft_table_diff(struct vft_table *out, const struct vft_table *now,
 		   const struct vft_table *before);
+/** vft_table_add() - all rows of @from are added to those of @table. */
+int vft_table_add(struct vft_table *table, const struct vft_table *from);
+/** vft_table_take() - the rows of @from whose process has ended, and had already ended before: they go to @ended. @forget is told of each. */
+int vft_table_take(struct vft_table *ended, struct vft_table *from, const struct vft_table *before,
+		   void (*forget)(void *arg, const struct vft_key *key), void *arg);
 void vft_table_free(struct vft_table *table);
 
 /**
@@ -36,6 +41,17 @@ void vft_table_free(struct vft_table *table);
 __u64 vft_percentile(const struct vft_row *row, double percent);
 /** vft_row_errors() - commands that were answered with another status than OK, or not at all. */
 __u64 vft_row_errors(const struct vft_row *row);
+
+static inline void vft_ring_add(struct vft_ring *sum, const struct vft_ring *one)
+{
+	sum->submitted += one->submitted;
+	sum->completed += one->completed;
+	sum->failed += one->failed;
+	sum->punted += one->punted;
+}
+
+/** vft_clean() - @text without what a terminal would obey: a process names itself as it likes. */
+void vft_clean(char *text);
 
 const char *vft_status_label(unsigned int status);
 const char *vft_source_label(unsigned int source);

@@ -14,6 +14,10 @@ const char *vft_text_ns(char *buffer, size_t size, uint64_t ns)
 		const char *name;
 	} units[] = { { 1000000000ULL, "s" }, { 1000000ULL, "ms" }, { 1000ULL, "us" } };
 
+	if (ns >= 99999500000000ULL) {
+		snprintf(buffer, size, ">27h");
+		return buffer;
+	}
 	for (unsigned int i = 0; i < 3; i++) {
 		double value = (double)ns / (double)units[i].unit;
 
@@ -30,6 +34,40 @@ const char *vft_text_ns(char *buffer, size_t size, uint64_t ns)
 	return buffer;
 }
 
+const char *vft_text_count(char *buffer, size_t size, uint64_t value, int width)
+{
+	static const char suffixes[] = " kMGTPE";
+	unsigned int at = 0;
+
+	snprintf(buffer, size, "%" PRIu64, value);
+	while ((int)strlen(buffer) > width && at + 2 < sizeof(suffixes)) {
+		value /= 1000;
+		snprintf(buffer, size, "%" PRIu64 "%c", value, suffixes[++at]);
+	}
+	return buffer;
+}
+
+/* A line of words, broken at a space before it is wider than the terminal; what follows stands under the first line's words. */
+static void wrapped(FILE *out, const char *text, unsigned int width, unsigned int indent)
+{
+	unsigned int column = 0;
+
+	while (*text) {
+		unsigned int word = (unsigned int)strcspn(text + 1, " ") + 1;
+
+		if (column && column + word > width) {
+			fprintf(out, "\n%*s", (int)indent, "");
+			column = indent;
+			if (*text == ' ')
+				text++, word--;
+		}
+		fprintf(out, "%.*s", (int)word, text);
+		column += word;
+		text += word;
+	}
+	fputc('\n', out);
+}
+
 static void clock_text(char *buffer, size_t size, uint64_t time_ns)
 {
 	time_t seconds = (time_t)(time_ns / 1000000000ULL);
@@ -41,20 +79,34 @@ static void clock_text(char *buffer, size_t size, uint64_t time_ns)
 	snprintf(buffer + n, size - n, ".%06u", (unsigned int)(time_ns % 1000000000ULL / 1000));
 }
 
-void vft_text_start(FILE *out, const struct vft_tracer *tracer)
+/* The end of a path says more than its beginning. */
+static void traced(FILE *out, const char *name, unsigned int width)
+{
+	size_t length = strlen(name), room = width > 20 ? width - 10 : 10;
+
+	if (length > room)
+		fprintf(out, "traced ...%s\n", name + length - room);
+	else
+		fprintf(out, "traced %s\n", name);
+}
+
+void vft_text_start(FILE *out, const struct vft_tracer *tracer, unsigned int width)
 {
 	static const char *const states[] = { "off", "ok", "failed", "absent" };
 	const struct vft_finder *finder = vft_tracer_finder(tracer);
 	unsigned int count, files = 0;
 	const struct vft_rung *rungs = vft_tracer_rungs(tracer, &count);
+	char line[320];
 
-	for (unsigned int i = 0; i < count; i++)
-		fprintf(out, "probe  %-32s %s%s%s\n", rungs[i].name, states[rungs[i].state],
-			rungs[i].why[0] ? ": " : "", rungs[i].why);
+	for (unsigned int i = 0; i < count; i++) {
+		snprintf(line, sizeof(line), "probe  %-29s %s%s%s", rungs[i].name,
+			 states[rungs[i].state], rungs[i].why[0] ? ": " : "", rungs[i].why);
+		wrapped(out, line, width, 12);
+	}
 	for (unsigned int i = 0; i < finder->count; i++) {
 		if (!finder->targets[i].attached)
 			continue;
-		fprintf(out, "traced %s\n", finder->targets[i].name);
+		traced(out, finder->targets[i].name, width);
 		files++;
 	}
 	if (!files)
@@ -62,52 +114,71 @@ void vft_text_start(FILE *out, const struct vft_tracer *tracer)
 	fflush(out);
 }
 
-static void command_event(FILE *out, const char *when, const struct vft_event *event)
+static void command_line(char *line, size_t room, const struct vft_event *event)
 {
-	char latency[16], number[24];
-	uint32_t opcode = event->what & 0xffff;
+	char latency[16], number[24], bytes[24];
 
-	fprintf(out, "%s %-6s %7u vf %-3llu %-20s %7s %8u B  ", when,
-		vft_source_label(event->source), event->tgid, (unsigned long long)event->member,
-		vft_opcode_label(event->source, opcode, number, sizeof(number)),
-		vft_text_ns(latency, sizeof(latency), event->end_ns - event->begin_ns),
-		event->bytes);
+	snprintf(line, room, "%-20s %6s %8s B  ",
+		 vft_opcode_label(event->source, event->what & 0xffff, number, sizeof(number)),
+		 vft_text_ns(latency, sizeof(latency),
+			     vft_event_took(event->begin_ns, event->end_ns)),
+		 vft_text_count(bytes, sizeof(bytes), event->bytes, 8));
+	room -= strlen(line);
+	line += strlen(line);
 	if (event->error)
-		fprintf(out, "%s\n", strerror(-event->error));
+		snprintf(line, room, "%s", strerror(-event->error));
 	else if (event->answer)
-		fprintf(out, "%s/%s\n", vferry_status_name(event->answer & 0xffff),
-			vferry_qualifier_name(event->answer >> 16));
+		snprintf(line, room, "%s / %s", vferry_status_name(event->answer & 0xffff),
+			 vferry_qualifier_name(event->answer >> 16));
 	else
-		fprintf(out, "ok\n");
+		snprintf(line, room, "ok");
 }
 
-void vft_text_event(FILE *out, const struct vft_event *event, uint64_t time_ns, uint64_t stay_ns)
+static void mode_line(char *line, size_t room, const struct vft_event *event, uint64_t stay_ns)
 {
-	char when[32], took[16], stay[16];
+	char took[16], stay[16] = "";
+
+	if (stay_ns)
+		vft_text_ns(stay, sizeof(stay), stay_ns);
+	snprintf(line, room, "%s -> %s in %s%s%s",
+		 event->what == VFT_MODE_UNKNOWN ? "?" : vferry_mode_name(event->what),
+		 vferry_mode_name(event->answer),
+		 vft_text_ns(took, sizeof(took), vft_event_took(event->begin_ns, event->end_ns)),
+		 stay_ns ? ", after " : "", stay);
+}
+
+void vft_text_event(FILE *out, const struct vft_event *event, uint64_t time_ns, uint64_t stay_ns,
+		    unsigned int width)
+{
+	char line[320], when[32], took[16], bytes[24], vf[24];
+	size_t n;
 
 	clock_text(when, sizeof(when), time_ns);
+	snprintf(line, sizeof(line), "%s %-6s %7u vf %-3s ", when, vft_source_label(event->source),
+		 event->tgid, vft_text_count(vf, sizeof(vf), event->member, 5));
+	n = strlen(line);
 	switch (event->kind) {
 	case VFT_EVENT_COMMAND:
-		command_event(out, when, event);
+		command_line(line + n, sizeof(line) - n, event);
 		break;
 	case VFT_EVENT_MODE:
-		fprintf(out, "%s %-6s %7u vf %-3llu %s -> %s in %s", when,
-			vft_source_label(event->source), event->tgid,
-			(unsigned long long)event->member,
-			event->what == VFT_MODE_UNKNOWN ? "?" : vferry_mode_name(event->what),
-			vferry_mode_name(event->answer),
-			vft_text_ns(took, sizeof(took), event->end_ns - event->begin_ns));
-		if (stay_ns)
-			fprintf(out, ", after %s", vft_text_ns(stay, sizeof(stay), stay_ns));
-		fputc('\n', out);
+		mode_line(line + n, sizeof(line) - n, event, stay_ns);
 		break;
 	case VFT_EVENT_PHASE:
-		fprintf(out, "%s %-6s %7u vf %-3llu phase %s (%016llx)\n", when,
-			vft_source_label(event->source), event->tgid,
-			(unsigned long long)event->member, vferry_phase_name(event->what),
-			(unsigned long long)event->owner);
+		snprintf(line + n, sizeof(line) - n, "phase %s (%016llx)",
+			 vferry_phase_name(event->what), (unsigned long long)event->owner);
 		break;
+	case VFT_EVENT_CHUNK:
+		snprintf(line + n, sizeof(line) - n, "chunk %s %s B in %s",
+			 event->what ? "in" : "out",
+			 vft_text_count(bytes, sizeof(bytes), event->bytes, 8),
+			 vft_text_ns(took, sizeof(took),
+				     vft_event_took(event->begin_ns, event->end_ns)));
+		break;
+	default:
+		return;
 	}
+	wrapped(out, line, width, 16);
 }
 
 static void histogram(FILE *out, const struct vft_row *row, unsigned int width)
@@ -125,67 +196,89 @@ static void histogram(FILE *out, const struct vft_row *row, unsigned int width)
 		largest = octaves[i] > largest ? octaves[i] : largest;
 	}
 	for (unsigned int i = first; largest && i <= last; i++) {
-		char low[16], high[16];
-		unsigned int n = (unsigned int)((octaves[i] * bar + largest - 1) / largest);
+		char low[16], high[16], number[24];
+		unsigned int n = (unsigned int)((double)octaves[i] * bar / (double)largest);
 
-		fprintf(out, "     %7s ..%7s %9llu |",
+		if (!n && octaves[i])
+			n = 1;
+
+		fprintf(out, "     %7s ..%7s %9s |",
 			vft_text_ns(low, sizeof(low), vft_hist_low(i * VFT_HIST_SUB)),
 			vft_text_ns(high, sizeof(high), vft_hist_low((i + 1) * VFT_HIST_SUB)),
-			(unsigned long long)octaves[i]);
+			vft_text_count(number, sizeof(number), octaves[i], 9));
 		for (unsigned int k = 0; k < bar; k++)
 			fputc(k < n ? '#' : ' ', out);
 		fprintf(out, "|\n");
 	}
 }
 
-static void statuses(FILE *out, const struct vft_row *row)
+static void statuses(FILE *out, const struct vft_row *row, unsigned int width)
 {
+	char line[512] = "", number[24];
 	bool any = false;
+	size_t n = 0;
 
 	for (unsigned int i = VFT_OK + 1; i < VFT_STATUSES; i++) {
 		if (!row->status[i])
 			continue;
-		fprintf(out, "%s%llu %s",
-			any ? ", " : "       errors: ", (unsigned long long)row->status[i],
-			vft_status_label(i));
+		n += (size_t)snprintf(line + n, sizeof(line) - n, "%s%s %s",
+				      any ? ", " : "       errors: ",
+				      vft_text_count(number, sizeof(number), row->status[i], 9),
+				      vft_status_label(i));
 		any = true;
 	}
 	if (row->retries)
-		fprintf(out, "%s%llu retries after eagain", any ? ", " : "       ",
-			(unsigned long long)row->retries);
-	if (any || row->retries)
-		fputc('\n', out);
+		snprintf(line + n, sizeof(line) - n, "%s%s retries after eagain",
+			 any ? ", " : "       ",
+			 vft_text_count(number, sizeof(number), row->retries, 9));
+	if (*line)
+		wrapped(out, line, width, 9);
+}
+
+static void means(FILE *out, const struct vft_row *row)
+{
+	char a[16], b[16], c[16], of[24];
+
+	if (row->split)
+		fprintf(out, "       mean: waiting %s, device %s, reaping %s (of %s)\n",
+			vft_text_ns(a, sizeof(a), row->wait_ns / row->split),
+			vft_text_ns(b, sizeof(b), row->device_ns / row->split),
+			vft_text_ns(c, sizeof(c), row->reap_ns / row->split),
+			vft_text_count(of, sizeof(of), row->split, 9));
+	if (row->irq_split)
+		fprintf(out,
+			"       mean: device to interrupt %s, interrupt to wake-up %s (of %s)\n",
+			vft_text_ns(a, sizeof(a), row->irq_device_ns / row->irq_split),
+			vft_text_ns(b, sizeof(b), row->irq_wake_ns / row->irq_split),
+			vft_text_count(of, sizeof(of), row->irq_split, 9));
 }
 
 static void table_row(FILE *out, const struct vft_report *report, const struct vft_entry *entry)
 {
 	const struct vft_row *row = &entry->row;
-	char number[24], member[24], p50[16], p90[16], p99[16], max[16];
+	char name[24], vf[24] = "", count[24], rate[24], errors[24], p50[16], p90[16], p99[16],
+		       max[16];
+	bool of_vf = entry->key.opcode > VFERRY_CMD_LIST_USE && entry->key.opcode < VFT_OPCODES &&
+		     entry->key.source != VFT_URING_OTHER;
 
-	snprintf(member, sizeof(member), "%u", entry->key.member);
-	fprintf(out, "  %3s %-20s %8llu %8.0f %5llu %6s %6s %6s %6s\n",
-		report->by_member && entry->key.opcode > VFERRY_CMD_LIST_USE ? member : "",
-		vft_opcode_label(entry->key.source, entry->key.opcode, number, sizeof(number)),
-		(unsigned long long)row->count,
-		report->seconds > 0 ? (double)row->count / report->seconds : 0,
-		(unsigned long long)vft_row_errors(row),
+	if (report->by_member && of_vf)
+		vft_text_count(vf, sizeof(vf), entry->key.member, 5);
+	fprintf(out, "%5s %-20.20s %8s %8s %5s %6s %6s %6s %6s\n", vf,
+		vft_opcode_label(entry->key.source, entry->key.opcode, name, sizeof(name)),
+		vft_text_count(count, sizeof(count), row->count, 8),
+		vft_text_count(rate, sizeof(rate),
+			       report->seconds > 0
+				       ? (uint64_t)((double)row->count / report->seconds + 0.5)
+				       : 0,
+			       8),
+		vft_text_count(errors, sizeof(errors), vft_row_errors(row), 5),
 		vft_text_ns(p50, sizeof(p50), vft_percentile(row, 50)),
 		vft_text_ns(p90, sizeof(p90), vft_percentile(row, 90)),
 		vft_text_ns(p99, sizeof(p99), vft_percentile(row, 99)),
 		vft_text_ns(max, sizeof(max), row->max_ns));
-	statuses(out, row);
-	if (report->split && row->split)
-		fprintf(out, "       mean: waiting %s, device %s, reaping %s (of %llu)\n",
-			vft_text_ns(p50, sizeof(p50), row->wait_ns / row->split),
-			vft_text_ns(p90, sizeof(p90), row->device_ns / row->split),
-			vft_text_ns(p99, sizeof(p99), row->reap_ns / row->split),
-			(unsigned long long)row->split);
-	if (report->split && row->irq_split)
-		fprintf(out,
-			"       mean: device to interrupt %s, interrupt to wake-up %s (of %llu)\n",
-			vft_text_ns(p50, sizeof(p50), row->irq_device_ns / row->irq_split),
-			vft_text_ns(p90, sizeof(p90), row->irq_wake_ns / row->irq_split),
-			(unsigned long long)row->irq_split);
+	statuses(out, row, report->width);
+	if (report->split)
+		means(out, row);
 	if (report->hist)
 		histogram(out, row, report->width);
 }
@@ -194,11 +287,11 @@ static void modes_table(FILE *out, const struct vft_modes *modes)
 {
 	if (!modes->count)
 		return;
-	fprintf(out, "\n  %-6s %4s %8s %12s %12s %12s  %s\n", "SEEN", "VF", "CHANGES", "ACTIVE",
+	fprintf(out, "\n  %-6s %5s %8s %12s %12s %12s  %s\n", "SEEN", "VF", "CHANGES", "ACTIVE",
 		"STOP", "FREEZE", "NOW");
 	for (unsigned int i = 0; i < modes->count; i++) {
 		const struct vft_vf *vf = &modes->vfs[i];
-		char text[VFT_MODES][16];
+		char text[VFT_MODES][16], member[24], changes[24];
 
 		for (unsigned int m = 0; m < VFT_MODES; m++) {
 			if (vf->in_mode_ns[m])
@@ -206,9 +299,10 @@ static void modes_table(FILE *out, const struct vft_modes *modes)
 			else
 				snprintf(text[m], sizeof(text[m]), "-");
 		}
-		fprintf(out, "  %-6s %4llu %8llu %12s %12s %12s  %s\n",
-			vft_source_label(vf->source), (unsigned long long)vf->member,
-			(unsigned long long)vf->transitions, text[0], text[1], text[2],
+		fprintf(out, "  %-6s %5s %8s %12s %12s %12s  %s\n", vft_source_label(vf->source),
+			vft_text_count(member, sizeof(member), vf->member, 5),
+			vft_text_count(changes, sizeof(changes), vf->transitions, 8), text[0],
+			text[1], text[2],
 			vf->mode == VFT_MODE_UNKNOWN ? "?" : vferry_mode_name(vf->mode));
 	}
 }
@@ -216,16 +310,45 @@ static void modes_table(FILE *out, const struct vft_modes *modes)
 static void losses(FILE *out, const struct vft_report *report)
 {
 	static const char *const names[VFT_LOSTS] = {
-		[VFT_LOST_EVENTS] = "events lost (ring buffer full)",
-		[VFT_LOST_ROWS] = "commands without a row of their own (table full)",
+		[VFT_LOST_EVENTS] = "events (ring buffer full, or more than one process's share)",
+		[VFT_LOST_ROWS] = "commands in a row of their own (table full: --rows)",
 		[VFT_LOST_ARGS] = "probes with unreadable arguments",
-		[VFT_LOST_PAIRS] = "kernel commands whose begin was not seen",
+		[VFT_LOST_PAIRS] = "commands whose begin was not seen",
+		[VFT_LOST_MODES] = "mode changes in the table of modes (too many VFs)",
 	};
+	const struct vft_finder *finder = vft_tracer_finder(report->tracer);
 
+	if (finder->left_out)
+		fprintf(out, "  NOT SEEN: program files beyond %u that run at once\n",
+			VFT_TARGETS_MAX);
 	for (unsigned int i = 0; i < VFT_LOSTS; i++)
 		if (report->lost[i])
 			fprintf(out, "  NOT SEEN: %llu %s\n", (unsigned long long)report->lost[i],
 				names[i]);
+}
+
+static void kernel_counts(FILE *out, const struct vft_report *report)
+{
+	char a[24], b[24], c[24];
+
+	if (report->has_ring)
+		fprintf(out, "  io_uring: %s operations, %s punted, %s failed\n",
+			vft_text_count(a, sizeof(a), report->ring.submitted, 9),
+			vft_text_count(b, sizeof(b), report->ring.punted, 9),
+			vft_text_count(c, sizeof(c), report->ring.failed, 9));
+	if (report->has_interrupts)
+		fprintf(out, "  VFIO interrupts of this machine so far: %s\n",
+			vft_text_count(a, sizeof(a), report->interrupts, 9));
+}
+
+static void heading(FILE *out, const struct vft_entry *entry)
+{
+	if (entry->key.tgid)
+		fprintf(out, "%s %u %s%s\n", vft_source_label(entry->key.source), entry->key.tgid,
+			entry->process, entry->alive ? "" : " (ended)");
+	else
+		fprintf(out, "%s of several processes (ended, or without a row of their own)\n",
+			vft_source_label(entry->key.source));
 }
 
 void vft_text_report(FILE *out, const struct vft_report *report)
@@ -240,17 +363,12 @@ void vft_text_report(FILE *out, const struct vft_report *report)
 
 	for (i = 0; i < VFT_LOSTS; i++)
 		lost += report->lost[i];
-	fprintf(out, "\n%s %s of %.1f s, lost %llu", when,
+	fprintf(out, "\n%s %s of %.1f s, lost %llu\n", when,
 		strcmp(report->type, "summary") ? "interval" : "summary", report->seconds,
 		(unsigned long long)lost);
-	if (report->has_ring)
-		fprintf(out, ", io_uring: %llu operations, %llu punted, %llu failed",
-			(unsigned long long)report->ring.submitted,
-			(unsigned long long)report->ring.punted,
-			(unsigned long long)report->ring.failed);
-	fputc('\n', out);
+	kernel_counts(out, report);
 	if (table->count)
-		fprintf(out, "  %3s %-20s %8s %8s %5s %6s %6s %6s %6s\n",
+		fprintf(out, "%5s %-20s %8s %8s %5s %6s %6s %6s %6s\n",
 			report->by_member ? "VF" : "", "COMMAND", "COUNT", "RATE/s", "ERR", "P50",
 			"P90", "P99", "MAX");
 	else
@@ -260,8 +378,7 @@ void vft_text_report(FILE *out, const struct vft_report *report)
 
 		if (!i || entry->key.tgid != table->entries[i - 1].key.tgid ||
 		    entry->key.source != table->entries[i - 1].key.source)
-			fprintf(out, "%s %u %s%s\n", vft_source_label(entry->key.source),
-				entry->key.tgid, entry->process, entry->alive ? "" : " (ended)");
+			heading(out, entry);
 		table_row(out, report, entry);
 	}
 	losses(out, report);

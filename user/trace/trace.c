@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
+#include "trace/ladder.h"
 #include "trace/trace.h"
 
 /*
@@ -25,6 +26,10 @@ struct session {
 	struct ring_buffer *events;
 	struct vft_modes modes;
 	struct vft_table before, now, shown;
+	struct vft_table
+		ended; /* rows of processes that have ended, no longer in the kernel's table */
+	struct vft_ring ended_ring;
+	bool own_pids; /* process ids are the kernel's: who has ended can be told */
 	uint64_t began_ns;
 	uint64_t interval_began_ns;
 	bool scan_now;	    /* a program was started */
@@ -60,7 +65,7 @@ static int on_event(void *arg, void *data, size_t size)
 	if (session->opts->json)
 		vft_json_event(session->opts->out, event, when, stay_ns);
 	else
-		vft_text_event(session->opts->out, event, when, stay_ns);
+		vft_text_event(session->opts->out, event, when, stay_ns, session->opts->width);
 	return 0;
 }
 
@@ -71,16 +76,20 @@ static void ring_sum(struct session *session, struct vft_report *report)
 	struct vft_ring ring;
 
 	report->has_ring = fd >= 0;
+	report->ring = session->ended_ring;
 	while (fd >= 0 && !bpf_map_get_next_key(fd, at, &next)) {
 		key = next;
 		at = &key;
 		if (bpf_map_lookup_elem(fd, &key, &ring))
 			continue;
-		report->ring.submitted += ring.submitted;
-		report->ring.completed += ring.completed;
-		report->ring.failed += ring.failed;
-		report->ring.punted += ring.punted;
+		vft_ring_add(&report->ring, &ring);
 	}
+}
+
+static void losses(const struct session *session, __u64 *lost)
+{
+	vft_tracer_lost(session->tracer, lost);
+	lost[VFT_LOST_MODES] = session->modes.left_out;
 }
 
 static void show(struct session *session, const char *type, const struct vft_table *table,
@@ -100,7 +109,8 @@ static void show(struct session *session, const char *type, const struct vft_tab
 		.width = opts->width,
 	};
 
-	vft_tracer_lost(session->tracer, report.lost);
+	losses(session, report.lost);
+	report.has_interrupts = vft_tracer_interrupts(session->tracer, &report.interrupts);
 	ring_sum(session, &report);
 	if (opts->json)
 		vft_json_report(opts->out, &report);
@@ -110,12 +120,29 @@ static void show(struct session *session, const char *type, const struct vft_tab
 
 static int metrics(struct session *session, struct vferry_error *err)
 {
+	struct vft_table all = { 0 };
 	__u64 lost[VFT_LOSTS];
+	int ret;
 
 	if (!session->opts->metrics)
 		return 0;
-	vft_tracer_lost(session->tracer, lost);
-	return vft_metrics_write(session->opts->metrics, &session->now, &session->modes, lost, err);
+	losses(session, lost);
+	ret = vft_table_add(&all, &session->now);
+	if (!ret)
+		ret = vft_table_add(&all, &session->ended);
+	if (ret)
+		ret = vferry_fail(err, ret, "no memory for the metrics");
+	else
+		ret = vft_metrics_write(session->opts->metrics, &all, &session->modes, lost, err);
+	vft_table_free(&all);
+	return ret;
+}
+
+static void forget(void *arg, const struct vft_key *key)
+{
+	struct session *session = arg;
+
+	vft_tracer_forget(session->tracer, key, &session->ended_ring);
 }
 
 static int interval(struct session *session, struct vferry_error *err)
@@ -131,6 +158,10 @@ static int interval(struct session *session, struct vferry_error *err)
 	show(session, "interval", &session->shown, session->interval_began_ns, NULL);
 	session->interval_began_ns = clock_ns(CLOCK_MONOTONIC);
 	ret = metrics(session, err);
+	/* The kernel's table is for those that live: else it would be full of the dead after a while. */
+	if (!ret && session->own_pids &&
+	    vft_table_take(&session->ended, &session->now, &session->before, forget, session))
+		ret = vferry_fail(err, -ENOMEM, "no memory for the rows of ended processes");
 	swap = session->before;
 	session->before = session->now;
 	session->now = swap;
@@ -147,8 +178,11 @@ static int summary(struct session *session, struct vferry_error *err)
 		return vferry_fail(err, ret, "cannot read the table of latencies: %s",
 				   strerror(-ret));
 	ring_buffer__consume(session->events);
+	ret = metrics(session, err);
+	if (!ret && vft_table_add(&session->now, &session->ended))
+		ret = vferry_fail(err, -ENOMEM, "no memory for the summary");
 	show(session, "summary", &session->now, session->began_ns, &session->modes);
-	return metrics(session, err);
+	return ret;
 }
 
 static int loop(struct session *session, int signals, struct vferry_error *err)
@@ -211,6 +245,7 @@ int vft_trace(const struct vft_trace_opts *opts, int signals, struct vferry_erro
 
 	if (ret)
 		return ret;
+	session.own_pids = vft_own_pids();
 	session.to_real_ns = (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
 	session.events =
 		ring_buffer__new(vft_tracer_events_fd(session.tracer), on_event, &session, NULL);
@@ -227,7 +262,7 @@ int vft_trace(const struct vft_trace_opts *opts, int signals, struct vferry_erro
 	if (opts->json)
 		vft_json_start(opts->out, session.tracer);
 	else
-		vft_text_start(opts->out, session.tracer);
+		vft_text_start(opts->out, session.tracer, opts->width);
 	ret = loop(&session, signals, err);
 	if (!ret)
 		ret = summary(&session, err);
@@ -236,6 +271,7 @@ out:
 	vft_table_free(&session.before);
 	vft_table_free(&session.now);
 	vft_table_free(&session.shown);
+	vft_table_free(&session.ended);
 	vft_modes_free(&session.modes);
 	vft_tracer_close(session.tracer);
 	return ret;

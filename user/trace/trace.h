@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include "trace/attach.h"
 #include "trace/modes.h"
 #include "trace/table.h"
@@ -35,15 +36,33 @@ struct vft_report {
 	__u64 lost[VFT_LOSTS];
 	struct vft_ring ring; /* sum over the traced processes */
 	bool has_ring;
+	__u64 interrupts; /* of VFIO, of the whole machine */
+	bool has_interrupts;
 	bool hist, split, by_member;
 	unsigned int width;
 };
 
-void vft_text_start(FILE *out, const struct vft_tracer *tracer);
-void vft_text_event(FILE *out, const struct vft_event *event, uint64_t time_ns, uint64_t stay_ns);
+void vft_text_start(FILE *out, const struct vft_tracer *tracer, unsigned int width);
+void vft_text_event(FILE *out, const struct vft_event *event, uint64_t time_ns, uint64_t stay_ns,
+		    unsigned int width);
 void vft_text_report(FILE *out, const struct vft_report *report);
-/** vft_text_ns() - a duration in at most 6 characters: 840ns, 43.2us, 1.50ms, 12.0s. */
+/** vft_text_ns() - a duration in at most 6 characters: 840ns, 43.2us, 1.50ms, 12.0s, >27h. */
 const char *vft_text_ns(char *buffer, size_t size, uint64_t ns);
+/** vft_text_count() - a number in at most @width characters, shortened with k, M, G, T, P, E when it must be. */
+const char *vft_text_count(char *buffer, size_t size, uint64_t value, int width);
+/** vft_event_comm() - the process's name, cleaned, in @comm of VFT_COMM bytes. */
+static inline const char *vft_event_comm(const struct vft_event *event, char *comm)
+{
+	memcpy(comm, event->comm, VFT_COMM);
+	comm[VFT_COMM - 1] = 0;
+	vft_clean(comm);
+	return comm;
+}
+/** vft_event_took() - a duration of an event; its times come from a process that may lie: an impossible one is nothing. */
+static inline uint64_t vft_event_took(uint64_t begin_ns, uint64_t end_ns)
+{
+	return (int64_t)(end_ns - begin_ns) > 0 ? end_ns - begin_ns : 0;
+}
 
 void vft_json_start(FILE *out, const struct vft_tracer *tracer);
 void vft_json_event(FILE *out, const struct vft_event *event, uint64_t time_ns, uint64_t stay_ns);

@@ -9,9 +9,10 @@
 #include "bpf/usdt_trace.skel.h"
 #include "bpf/kernel_aq.skel.h"
 #include "bpf/ring.skel.h"
+#include "bpf/uring_cmd.skel.h"
 #include "bpf/vfio_irq.skel.h"
 
-#define LINKS_MAX (VFT_TARGETS_MAX * 5)
+#define LINKS_MAX 2048
 
 struct vft_tracer {
 	struct vft_filter filter;
@@ -20,6 +21,7 @@ struct vft_tracer {
 	struct kernel_aq_bpf *queue;
 	struct ring_bpf *ring;
 	struct vfio_irq_bpf *irq;
+	struct uring_cmd_bpf *uring;
 	struct vft_finder finder;
 	struct bpf_link *links[LINKS_MAX];
 	unsigned int link_count;
@@ -30,7 +32,7 @@ struct vft_tracer {
 	struct vft_rung *usdt_rung;
 };
 
-/* The three objects have the same filters in their read-only data; the macro sets one object's. */
+/* The objects have the same filters in their read-only data; the macro sets one object's. */
 #define SET_FILTER(skel, f)                                                                \
 	do {                                                                               \
 		(skel)->rodata->only_tgid = (__u32)(f)->pid;                               \
@@ -41,6 +43,7 @@ struct vft_tracer {
 		(skel)->rodata->min_latency_ns = (f)->min_latency_ns;                      \
 		(skel)->rodata->opcode_mask = (f)->opcode_mask ? (f)->opcode_mask : ~0ULL; \
 		(skel)->rodata->filter_members = (f)->filter_members;                      \
+		(skel)->rodata->rows_each = VFT_ROWS_EACH(vft_filter_rows(f));             \
 		memcpy((void *)(skel)->rodata->member_mask, (f)->member_mask,              \
 		       sizeof((f)->member_mask));                                          \
 	} while (0)
@@ -53,5 +56,6 @@ struct vft_rung *vft_rung(struct vft_tracer *tracer, const char *name, enum vft_
 void vft_load_queue(struct vft_tracer *tracer);
 void vft_load_ring(struct vft_tracer *tracer);
 void vft_load_irq(struct vft_tracer *tracer);
+void vft_load_uring(struct vft_tracer *tracer);
 
 #endif

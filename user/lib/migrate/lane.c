@@ -18,9 +18,6 @@ static void mode_changed(struct vf_lane *lane)
 
 	if (lane->mode_known && lane->mode_since_ns)
 		lane->result->mode_ns[lane->mode] += cmd->done_ns - lane->mode_since_ns;
-	VFERRY_PROBE6(mode, vferry_probe_hash(lane->move->address), (uint64_t)lane->vf,
-		      (uint32_t)(lane->mode_known ? lane->mode : 0xff), (uint32_t)mode,
-		      cmd->issue_ns, cmd->done_ns);
 	lane->mode = mode;
 	lane->mode_known = true;
 	lane->mode_since_ns = cmd->done_ns;
