@@ -16,15 +16,16 @@
 #define REFUSED_OP 0x7777
 #define AT_ONCE	   16
 
-static int one(struct io_uring *ring, int fd, unsigned int op)
+static void one(struct io_uring *ring, int fd, unsigned int op)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 
+	if (!sqe)
+		abort();
 	memset(sqe, 0, sizeof(*sqe));
 	sqe->opcode = URING_CMD;
 	sqe->fd = fd;
 	sqe->off = op; /* cmd_op */
-	return 0;
 }
 
 int main(int argc, char **argv)

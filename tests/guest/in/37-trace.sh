@@ -37,7 +37,7 @@ seen() { rows "$1" | sed -n 's/.*"vf":\([0-9]*\),"opcode":{[^}]*"name":"\([a-z_]
 did() { sed 's/{"name"/\n&/g' "/tmp/$1.did" | sed -n 's/^{"name":"\([a-z_]*\)","vf":\([0-9]*\),"count":\([0-9]*\),"errors":\([0-9]*\)}.*/\1 \2 \3 \4/p' | sort; }
 same() { did "$1" >/tmp/did; seen "$1" >/tmp/seen; [ -s /tmp/did ] && diff /tmp/did /tmp/seen; }
 # sum NAME KEY: over the rows
-sum() { rows "$1" | sed -n "s/.*\"$2\":\([0-9]*\).*/\1/p" | awk '{ n += $1 } END { printf "%d\n", n }'; }
+sum() { rows "$1" | sed -n "s/.*\"$2\":\([0-9]*\).*/\1/p" | awk '{ n += $1 } END { printf "%.0f\n", n }'; }
 told_interrupts() { summary "$1" | sed -n 's/.*"vfio_interrupts":\([0-9]*\).*/\1/p'; }
 
 # One at a time, each answer has an interrupt; a few may have been found before it came.
