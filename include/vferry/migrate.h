@@ -78,6 +78,8 @@ struct vferry_move {
 	char recording[512]; /* file that the flight recorder was written to; empty: none */
 	struct vferry_error
 		recording_why; /* why it could not be written; code 0: it was, or need not be */
+	char group
+		[33]; /* VFs that were moved together: their group's id, which vferry_recover() takes; else empty */
 };
 
 void vferry_move_free(struct vferry_move *move);
@@ -172,6 +174,8 @@ int vferry_recv(const struct vferry_move_opts *opts, struct vferry_move *move,
 struct vferry_recovered {
 	char path[512];
 	char id[33];
+	char group
+		[33]; /* of a group (--together): its id, which is that of the one that decides; else empty */
 	char role[16];
 	char owner[256];
 	char peer[256];

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <vferry/probes.h>
 #include "migrate/destination.h"
+#include "migrate/group.h"
 
 /* --- what arrives --- */
 
@@ -274,6 +275,9 @@ void vf_destination_offer(struct vf_lane *lane, const struct vf_offer *offer)
 	struct vf_destination *destination = vf_destination_of(lane);
 
 	destination->offered = true;
+	/* Its group has been refused before its own offer came: so is this one. */
+	if (lane->failing || lane->settled)
+		return;
 	destination->offer = *offer;
 	memcpy(lane->id, offer->id, VF_ID_BYTES);
 	vf_id_text(lane->result->id, lane->id);
@@ -290,7 +294,8 @@ static void aborted(struct vf_lane *lane, const struct vf_frame *frame, const vo
 
 	if (vf_words_parse(&words, payload, frame->length, &why))
 		vf_lane_fail(lane, -EBADMSG, "%s", why.text);
-	else if (lane->state > VFERRY_STATE_LOADED) /* it has released already: not its to say */
+	else if (vf_group_state(lane) >
+		 VFERRY_STATE_LOADED) /* it has released already: not its to say */
 		vf_lane_fail(lane, -EPROTO, "the source sent ABORT after RELEASE");
 	else
 		vf_lane_fail(lane, -ECONNABORTED, "the source took its VF back: %s", words.text);

@@ -14,7 +14,8 @@ struct vf_destination {
 	struct vf_writer writer;
 	struct vferry_ctx_walker *walker;
 	bool offered, accepted, final, released, confirmed, loaded, asked, given_up;
-	bool end_due; /* END came; STAGED or LOADED follows when all is written */
+	bool holds_copy; /* of a group: committed, and then not to be */
+	bool end_due;	 /* END came; STAGED or LOADED follows when all is written */
 	uint32_t pass;
 	uint64_t pass_bytes, pass_begin_ns, last_byte_ns, release_ns;
 	struct vf_slot *arriving;
@@ -42,6 +43,9 @@ void vf_clock_answer(struct vf_lane *lane, const struct vf_message *ping);
 void vf_destination_loaded(struct vf_destination *destination);
 void vf_destination_release(struct vf_destination *destination);
 void vf_destination_done(struct vf_destination *destination);
+/** vf_destination_active() - the device is Active: journal, say so, hook. Not 0: in doubt, as the journal could not be written. */
+int vf_destination_active(struct vf_lane *lane);
+void vf_destination_confirmed(struct vf_destination *destination);
 void vf_destination_undo(struct vf_lane *lane);
 void vf_destination_interrupt(struct vf_lane *lane);
 void vf_destination_silence(struct vf_lane *lane);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "migrate/destination.h"
+#include "migrate/group.h"
 
 static void settle_moved(struct vf_destination *destination)
 {
@@ -28,7 +29,7 @@ static void last_gate_over(struct vf_gate *gate, int error, const struct vferry_
 		settle_moved(destination);
 }
 
-static void confirmed(struct vf_destination *destination)
+void vf_destination_confirmed(struct vf_destination *destination)
 {
 	struct vf_lane *lane = &destination->lane;
 	struct vf_message message = { 0 };
@@ -44,16 +45,25 @@ static void confirmed(struct vf_destination *destination)
 	settle_moved(destination);
 }
 
-static void active(struct vf_lane *lane)
+/* What it was answered, said and journalled; the hook, which may let the guest go on. */
+static void say_active(struct vf_lane *lane)
 {
 	struct vf_destination *destination = vf_destination_of(lane);
-	struct vf_message message = { 0 };
+	struct vf_message message = {
+		.ns = lane->result->downtime_ns,
+		.bytes = destination->writer.written,
+	};
+
+	vf_lane_say(lane, VF_FRAME_ACTIVE, &message);
+}
+
+int vf_destination_active(struct vf_lane *lane)
+{
 	struct vferry_error why;
+	char vfs[VF_GATE_VFS];
 	uint64_t begin;
 	int ret;
 
-	lane->result->downtime_ns = lane->cmd.done_ns - destination->release_ns;
-	vf_lane_phase(lane, VFERRY_PHASE_DST_ACTIVE);
 	VF_FAULT_POINT("destination-before-active");
 	begin = vf_now_ns();
 	ret = vf_journal_write(&lane->journal, VFERRY_STATE_ACTIVE, &why);
@@ -64,20 +74,33 @@ static void active(struct vf_lane *lane)
 		lane->result->error = why.code;
 		lane->result->why = why;
 		vf_lane_doubt(lane, "Active, but not journalled");
-		return;
+		return ret;
 	}
 	lane->state = lane->result->state = VFERRY_STATE_ACTIVE;
 	VF_FAULT_POINT("destination-active");
-	message.ns = lane->result->downtime_ns;
-	message.bytes = destination->writer.written;
-	vf_lane_say(lane, VF_FRAME_ACTIVE, &message);
+	/* The leader's comes last, and says that all are. */
+	for (uint32_t i = lane->move->count; lane->move->together && i-- > 1;)
+		say_active(lane->move->lanes[i]);
+	say_active(lane);
 	lane->gate_ns = vf_now_ns();
+	vf_group_vfs(lane, vfs, sizeof(vfs));
 	if (lane->move->opts->hook)
 		vf_gate_start(&lane->gate, lane->move->ring, lane->move->opts->hook,
-			      "destination-active", lane->vf, lane->result->id, lane->move->address,
+			      "destination-active", vfs, lane->result->id, lane->move->address,
 			      lane->move->opts->hook_timeout_ns, last_gate_over, NULL);
+	return 0;
+}
+
+static void active(struct vf_lane *lane)
+{
+	struct vf_destination *destination = vf_destination_of(lane);
+
+	lane->result->downtime_ns = lane->cmd.done_ns - destination->release_ns;
+	vf_lane_phase(lane, VFERRY_PHASE_DST_ACTIVE);
+	if (vf_destination_active(lane))
+		return;
 	if (lane->move->mute) /* nobody will say DONE */
-		confirmed(destination);
+		vf_destination_confirmed(destination);
 	else if (lane->move->broken)
 		vf_destination_broken(lane);
 }
@@ -111,6 +134,10 @@ void vf_destination_loaded(struct vf_destination *destination)
 
 void vf_destination_release(struct vf_destination *destination)
 {
+	if (destination->lane.move->together) {
+		vf_group_release(destination);
+		return;
+	}
 	destination->release_ns = vf_now_ns();
 	destination->released = true;
 	if (destination->lane.state == VFERRY_STATE_LOADED)
@@ -119,7 +146,11 @@ void vf_destination_release(struct vf_destination *destination)
 
 void vf_destination_done(struct vf_destination *destination)
 {
-	confirmed(destination);
+	if (destination->lane.move->together) {
+		if (!destination->lane.number) /* the leader's is the group's */
+			vf_group_done(destination->lane.move);
+	} else
+		vf_destination_confirmed(destination);
 }
 
 /* --- the way back --- */
@@ -183,11 +214,18 @@ void vf_destination_undo(struct vf_lane *lane)
 	struct vf_destination *destination = vf_destination_of(lane);
 
 	if (lane->journal.fd < 0) { /* nothing was touched */
-		vf_lane_say_words(lane, VF_FRAME_REFUSE, lane->result->error,
-				  lane->result->why.text);
+		const struct vferry_vf_result *cause = vf_group_cause(lane);
+
+		if (destination->offered)
+			vf_lane_say_words(lane, VF_FRAME_REFUSE, cause->error, cause->why.text);
 		snprintf(lane->result->undone, sizeof(lane->result->undone),
 			 "VF %u was not touched", lane->vf);
 		vf_lane_settle(lane, VFERRY_OUTCOME_UNTOUCHED);
+		vf_group_undo(lane);
+		return;
+	}
+	if (lane->move->together) {
+		vf_group_undo(lane);
 		return;
 	}
 	if (lane->state == VFERRY_STATE_ACTIVE) {

@@ -13,6 +13,7 @@
 #include "migrate/gate.h"
 
 #define ENVIRONMENT_MAX 512
+#define WORD_BYTES	(VF_GATE_VFS + 64)
 
 static void exited(struct vf_op *op, int32_t res, uint32_t flags)
 {
@@ -56,15 +57,15 @@ void vf_gate_kill(struct vf_gate *gate)
 }
 
 /* The environment with our four words in front: the first one of a name counts. */
-static void environment(char *envp[ENVIRONMENT_MAX], char words[4][320], const char *event,
-			uint16_t vf, const char *id, const char *owner)
+static void environment(char *envp[ENVIRONMENT_MAX], char words[4][WORD_BYTES], const char *event,
+			const char *vfs, const char *id, const char *owner)
 {
 	unsigned int count = 0;
 
-	snprintf(words[0], 320, "VFERRY_EVENT=%s", event);
-	snprintf(words[1], 320, "VFERRY_VF=%u", vf);
-	snprintf(words[2], 320, "VFERRY_ID=%s", id);
-	snprintf(words[3], 320, "VFERRY_OWNER=%s", owner);
+	snprintf(words[0], WORD_BYTES, "VFERRY_EVENT=%s", event);
+	snprintf(words[1], WORD_BYTES, "VFERRY_VF=%s", vfs);
+	snprintf(words[2], WORD_BYTES, "VFERRY_ID=%s", id);
+	snprintf(words[3], WORD_BYTES, "VFERRY_OWNER=%s", owner);
 	for (; count < 4; count++)
 		envp[count] = words[count];
 	for (char **word = environ; *word && count < ENVIRONMENT_MAX - 1; word++) {
@@ -77,19 +78,19 @@ static void environment(char *envp[ENVIRONMENT_MAX], char words[4][320], const c
 }
 
 int vf_gate_start(struct vf_gate *gate, struct vf_ring *ring, const char *command,
-		  const char *event, uint16_t vf, const char *id, const char *owner,
+		  const char *event, const char *vfs, const char *id, const char *owner,
 		  uint64_t timeout_ns,
 		  void (*done)(struct vf_gate *gate, int error, const struct vferry_error *why),
 		  struct vferry_error *err)
 {
 	char *argv[] = { (char *)"sh", (char *)"-c", (char *)command, NULL };
-	char words[4][320], *envp[ENVIRONMENT_MAX];
+	char words[4][WORD_BYTES], *envp[ENVIRONMENT_MAX];
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attributes;
 	sigset_t none, ours;
 	int ret;
 
-	environment(envp, words, event, vf, id, owner);
+	environment(envp, words, event, vfs, id, owner);
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&files, 2, 1);

@@ -6,6 +6,8 @@
 #include <sys/types.h>
 #include "ring/ring.h"
 
+#define VF_GATE_VFS 1200 /* VF numbers of a group, as text */
+
 /** struct vf_gate - a gate's command under way; zeroed before first use */
 struct vf_gate {
 	struct vf_ring *ring;
@@ -21,12 +23,13 @@ struct vf_gate {
 
 /**
  * vf_gate_start() - run "sh -c command" with VFERRY_EVENT, VFERRY_VF, VFERRY_ID and VFERRY_OWNER set
+ * @vfs: a VF's number; for a group all of them, as "1-4,7"
  *
  * Standard input is /dev/null, standard output goes to standard error: standard output may be the stream. @done is called from
  * vf_ring_turn(): 0; -ECANCELED when it exits with another status or is killed; -ETIMEDOUT after @timeout_ns (its process group is killed).
  */
 int vf_gate_start(struct vf_gate *gate, struct vf_ring *ring, const char *command,
-		  const char *event, uint16_t vf, const char *id, const char *owner,
+		  const char *event, const char *vfs, const char *id, const char *owner,
 		  uint64_t timeout_ns,
 		  void (*done)(struct vf_gate *gate, int error, const struct vferry_error *why),
 		  struct vferry_error *err);

@@ -32,7 +32,7 @@ struct record_wire {
 	__u8 mode_found;
 	__u8 reserved1;
 	__le16 vf;
-	__le16 reserved2;
+	__le16 members; /* of a group; 0: moved by itself */
 	__le32 flags;
 	__le32 pid;
 	__le64 opened_ns;
@@ -91,6 +91,7 @@ void vf_journal_pack(uint8_t place[PLACE_BYTES], const struct vf_journal_record 
 		.state = record->state,
 		.mode_found = record->mode_found,
 		.vf = htole16(record->vf),
+		.members = htole16(record->members),
 		.flags = htole32(record->flags),
 		.pid = htole32(record->pid),
 		.opened_ns = htole64(record->opened_ns),
@@ -148,7 +149,8 @@ static int parse_place(struct vf_journal_record *record, const uint8_t *place,
 		return vferry_fail(err, -EBADMSG, "a damaged record (its check does not agree)");
 	if (!state_fits(wire.role, wire.state) || wire.mode_found > VFERRY_MODE_FREEZE ||
 	    !wire.vf || !text_ends(wire.owner, sizeof(wire.owner)) ||
-	    !text_ends(wire.peer, sizeof(wire.peer)) || wire.reserved1 || wire.reserved2)
+	    !text_ends(wire.peer, sizeof(wire.peer)) || wire.reserved1 ||
+	    (le16toh(wire.members) != 0) != ((le32toh(wire.flags) & VF_JOURNAL_TOGETHER) != 0))
 		return vferry_fail(
 			err, -EBADMSG,
 			"a record that cannot be (role %u, state %u, mode found %u, VF %u)",
@@ -158,6 +160,7 @@ static int parse_place(struct vf_journal_record *record, const uint8_t *place,
 		.state = wire.state,
 		.mode_found = wire.mode_found,
 		.vf = le16toh(wire.vf),
+		.members = le16toh(wire.members),
 		.flags = le32toh(wire.flags),
 		.pid = le32toh(wire.pid),
 		.sequence = le64toh(wire.sequence),

@@ -25,7 +25,7 @@ enum vf_role {
 };
 
 #define VF_JOURNAL_ONE_WAY  0x1 /* a released file: nobody can be asked */
-#define VF_JOURNAL_TOGETHER 0x2 /* one of a group: @group names it */
+#define VF_JOURNAL_TOGETHER 0x2 /* one of a group (migrate/group.h): @group is its leader's @id */
 #define VF_JOURNAL_KEEPS    0x4 /* the device's READ clears: chunks were kept in the engine */
 
 /** struct vf_journal_record - what is known of one VF's migration */
@@ -38,8 +38,9 @@ struct vf_journal_record {
 	uint8_t state;	    /* enum vferry_state */
 	uint8_t mode_found; /* enum vferry_mode */
 	uint16_t vf;
-	uint32_t flags; /* VF_JOURNAL_* */
-	uint32_t pid;	/* of the last writer, for messages only */
+	uint16_t members; /* how many VFs the group has; 0: moved by itself */
+	uint32_t flags;	  /* VF_JOURNAL_* */
+	uint32_t pid;	  /* of the last writer, for messages only */
 	uint64_t sequence;
 	uint64_t opened_ns;  /* CLOCK_REALTIME */
 	uint64_t written_ns; /* CLOCK_REALTIME */

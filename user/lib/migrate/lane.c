@@ -5,7 +5,7 @@
 #include <string.h>
 #include <vferry/probes.h>
 #include "migrate/fault_point.h"
-#include "migrate/lane.h"
+#include "migrate/group.h"
 
 #define SHOW_EVERY_NS 100000000ULL
 
@@ -39,6 +39,8 @@ static void answered(struct vferry_cmd *cmd)
 	if (!cmd->error && cmd->status == VFERRY_STATUS_OK) {
 		if (cmd->opcode == VFERRY_CMD_DEV_MODE_SET)
 			mode_changed(lane);
+		if (lane->settled) /* in doubt: what it answers so late leads nowhere */
+			return;
 		if (lane->failing && !lane->undoing)
 			vf_lane_quiet(lane);
 		else
@@ -131,6 +133,7 @@ int vf_lane_open_journal(struct vf_lane *lane, enum vf_role role, enum vferry_st
 		.state = (uint8_t)state,
 		.mode_found = lane->mode_found,
 		.vf = lane->vf,
+		.members = move->together ? (uint16_t)move->count : 0,
 		.flags = flags,
 	};
 	struct vferry_error why;
@@ -203,6 +206,7 @@ static void gate_over(struct vf_gate *gate, int error, const struct vferry_error
 void vf_lane_gate(struct vf_lane *lane, const char *event, vf_lane_fn then)
 {
 	struct vf_move *move = lane->move;
+	char vfs[VF_GATE_VFS];
 	struct vferry_error why;
 	int ret;
 
@@ -212,9 +216,9 @@ void vf_lane_gate(struct vf_lane *lane, const char *event, vf_lane_fn then)
 	}
 	lane->after_hook = then;
 	lane->gate_ns = vf_now_ns();
-	ret = vf_gate_start(&lane->gate, move->ring, move->opts->hook, event, lane->vf,
-			    lane->result->id, move->address, move->opts->hook_timeout_ns, gate_over,
-			    &why);
+	vf_group_vfs(lane, vfs, sizeof(vfs));
+	ret = vf_gate_start(&lane->gate, move->ring, move->opts->hook, event, vfs, lane->result->id,
+			    move->address, move->opts->hook_timeout_ns, gate_over, &why);
 	if (ret)
 		vf_lane_fail(lane, ret, "%s", why.text);
 }
@@ -390,6 +394,7 @@ void vf_lane_fail(struct vf_lane *lane, int code, const char *format, ...)
 	vf_gate_kill(&lane->gate);
 	if (lane->side->hush)
 		lane->side->hush(lane);
+	vf_group_failed(lane);
 	vf_lane_quiet(lane);
 }
 
@@ -404,9 +409,12 @@ void vf_lane_quiet(struct vf_lane *lane)
 
 void vf_lane_doubt(struct vf_lane *lane, const char *what)
 {
+	if (lane->settled)
+		return;
 	snprintf(lane->result->undone, sizeof(lane->result->undone),
 		 "not undone (%s); the journal is kept: vferry recover %s", what, lane->result->id);
 	vf_lane_settle(lane, VFERRY_OUTCOME_IN_DOUBT);
+	vf_group_doubted(lane);
 }
 
 void vf_lane_settle(struct vf_lane *lane, enum vferry_outcome outcome)
@@ -421,6 +429,7 @@ void vf_lane_settle(struct vf_lane *lane, enum vferry_outcome outcome)
 	lane->result->outcome = outcome;
 	lane->result->state = lane->state;
 	lane->move->settled++;
+	vf_group_settled(lane->move);
 }
 
 void vf_count_copies(struct vf_move *move, const void *memory, uint32_t length)

@@ -108,6 +108,23 @@ static inline void vf_lane_count_pass(struct vf_lane *lane, uint64_t bytes, uint
 	result->context_bytes += bytes;
 }
 
+/**
+ * struct vf_group_run - how far a group's lanes have come together (migrate/group.h)
+ * @there: lanes that have come to the step at hand
+ * @cause: number of the lane that failed first, + 1
+ * @failing: it did, and all follow
+ * @moving: destination: mode changes towards Active have been given to devices
+ * @last: what the leader does when its members are settled
+ */
+struct vf_group_run {
+	uint32_t there;
+	uint32_t cause;
+	bool failing;
+	bool back; /* destination: the way back has begun */
+	bool moving;
+	vf_lane_fn last;
+};
+
 /** struct vf_move - a run */
 struct vf_move {
 	const struct vferry_move_opts *opts;
@@ -144,6 +161,8 @@ struct vf_move {
 	uint8_t lane_of[VF_MAX_VFS]; /* number of a VF's lane + 1 */
 	struct vf_clock clock;	     /* the last one measured */
 	uint8_t group[VF_ID_BYTES];
+	bool together; /* all or none: @group is the leader's id */
+	struct vf_group_run group_run;
 };
 
 /* --- the run --- */
@@ -182,7 +201,7 @@ int vf_lane_open_journal(struct vf_lane *lane, enum vf_role role, enum vferry_st
 			 uint32_t flags);
 /** vf_lane_probe() - look at the VF. */
 void vf_lane_probe(struct vf_lane *lane, bool keep, vf_lane_fn then);
-/** vf_lane_gate() - run the hook for a gate; at once without a hook. */
+/** vf_lane_gate() - run the hook for a gate; at once without a hook. For a group: its leader's, once. */
 void vf_lane_gate(struct vf_lane *lane, const char *event, vf_lane_fn then);
 /** vf_lane_gated() - the hook has ended: into the recorder. */
 void vf_lane_gated(struct vf_lane *lane);

@@ -49,10 +49,6 @@ int vf_move_begin(struct vf_move *move, const struct vferry_move_opts *opts,
 	if (!opts->vfs_count || opts->vfs_count > VF_LANES_MAX)
 		return vferry_fail(err, -EINVAL, "%u VFs: 1 to %u can be moved in one run",
 				   opts->vfs_count, VF_LANES_MAX);
-	/* One RELEASE for all and a commit in two steps: half of that would leave a guest half moved. */
-	if (opts->flags & VFERRY_MOVE_TOGETHER)
-		return vferry_fail(err, -EOPNOTSUPP,
-				   "this vferry cannot move the VFs of one guest as a group");
 	return vf_ring_new(&move->ring, 256, err);
 }
 
@@ -182,6 +178,8 @@ void vf_move_end(struct vf_move *move)
 	vf_inbox_clear(&move->inbox);
 	result->total_ns = vf_now_ns() - move->begin_ns;
 	result->interrupted = move->interrupted;
+	if (move->together && move->count)
+		vf_id_text(result->group, move->group);
 }
 
 /* --- deadlines and the caller's interrupt --- */
@@ -229,7 +227,8 @@ static void watch(struct vf_timer *timer)
 		move->progress_ns = now;
 	if (now - move->progress_ns > limit) {
 		move->progress_ns = now;
-		for (uint32_t i = 0; i < move->count; i++)
+		/* A group's leader last: what it says depends on its members. */
+		for (uint32_t i = move->count; i-- > 0;)
 			if (!move->lanes[i]->settled)
 				move->on_silence(move->lanes[i]);
 	}
@@ -320,7 +319,11 @@ void vf_move_slots(struct vf_move *move)
 int vf_move_verdict(struct vf_move *move, struct vferry_error *err)
 {
 	const struct vferry_vf_result *first = NULL;
+	uint32_t cause = move->group_run.cause;
 
+	/* A group's failure is its first one's, not that of its first VF. */
+	if (cause && cause <= move->result->vf_count && move->result->vfs[cause - 1].error)
+		first = &move->result->vfs[cause - 1];
 	for (uint32_t i = 0; i < move->result->vf_count; i++) {
 		const struct vferry_vf_result *result = &move->result->vfs[i];
 

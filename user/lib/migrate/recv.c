@@ -57,11 +57,10 @@ static int begin_run(struct vf_connection *connection, const struct vf_offer *of
 			"the source sends %u VFs, this side was given %u (--vf): they pair by "
 			"order",
 			offer->lanes, opts->vfs_count);
-	if (offer->together)
+	if (offer->together && offer->kind != VF_OFFER_MIGRATION)
 		return vferry_fail(
-			err, -EOPNOTSUPP,
-			"the source moves its VFs as a group (--together), which this vferry "
-			"cannot take in");
+			err, -EPROTO,
+			"the stream is of a group (--together), and has no source that answers");
 	if (offer->kind == VF_OFFER_SNAPSHOT && !(opts->flags & VFERRY_MOVE_ACTIVATE_SNAPSHOT))
 		return vferry_fail(
 			err, -EPERM,
@@ -80,6 +79,7 @@ static int begin_run(struct vf_connection *connection, const struct vf_offer *of
 				 &vf_destination_side, err);
 	if (ret)
 		return ret;
+	move->together = offer->together;
 	memcpy(move->group, offer->group, VF_ID_BYTES);
 	move->mute = offer->kind != VF_OFFER_MIGRATION;
 	move->stream = connection->stream;
@@ -89,6 +89,12 @@ static int begin_run(struct vf_connection *connection, const struct vf_offer *of
 	vf_move_progress(move);
 	vf_move_watch(move);
 	return 0;
+}
+
+/* A group bears its leader's id, and nobody else does. */
+static bool leads(uint32_t number, const struct vf_offer *offer)
+{
+	return !offer->together || !number == !memcmp(offer->id, offer->group, VF_ID_BYTES);
 }
 
 void vf_recv_offer(struct vf_connection *connection, uint32_t number, const struct vf_offer *offer)
@@ -107,7 +113,8 @@ void vf_recv_offer(struct vf_connection *connection, uint32_t number, const stru
 		return;
 	}
 	if (number >= move->count || vf_destination_of(move->lanes[number])->offered ||
-	    memcmp(offer->group, move->group, VF_ID_BYTES) || offer->lanes != move->count) {
+	    memcmp(offer->group, move->group, VF_ID_BYTES) || offer->lanes != move->count ||
+	    offer->together != move->together || !leads(number, offer)) {
 		vferry_fail(&why, -EPROTO, "%s made an offer that contradicts the one before",
 			    connection->link.name);
 		connection->over = true;

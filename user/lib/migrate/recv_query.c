@@ -2,8 +2,9 @@
 /* A source in RELEASED asks what became of its VF. */
 #include <errno.h>
 #include <string.h>
+#include "migrate/group.h"
 #include "migrate/recv.h"
-#include "migrate/settle.h"
+#include "migrate/settle_group.h"
 
 static struct vf_lane *running(struct vf_move *move, const uint8_t id[VF_ID_BYTES])
 {
@@ -39,6 +40,62 @@ static void answer(struct vf_connection *connection, const uint8_t id[VF_ID_BYTE
  * A journal that is not of this run: settled under the VF's loan, then answered. An engine that still has the VF is
  * left to settle it itself: the source asks again.
  */
+static enum vferry_state from_group(const uint8_t group_id[VF_ID_BYTES],
+				    const struct vferry_recover_opts *opts)
+{
+	struct vf_settling_group group;
+	enum vferry_state state;
+	struct vferry_error why;
+	int ret = vf_settle_group_open(&group, group_id, VF_ROLE_DESTINATION, opts, &why);
+
+	if (ret)
+		return ret == -ENOENT ? VFERRY_STATE_REFUSED : VFERRY_STATE_NONE;
+	ret = vf_settle_group(&group, &why);
+	state = vf_settle_group_state(&group);
+	/* What was refused stays so, though it could not all be given back. */
+	if (!ret && !group.leader)
+		state = VFERRY_STATE_REFUSED;
+	else if (ret && state != VFERRY_STATE_REFUSED)
+		state = VFERRY_STATE_NONE;
+	vf_settle_group_close(&group);
+	return state;
+}
+
+/* Whatever member is asked for, the leader's journal has the answer. */
+static int find(struct vf_journal *journal, const uint8_t id[VF_ID_BYTES], struct vferry_error *err)
+{
+	uint8_t group[VF_ID_BYTES];
+	int ret = vf_journal_find(journal, id, VF_ROLE_DESTINATION, err);
+
+	if (ret || !(journal->record.flags & VF_JOURNAL_TOGETHER) ||
+	    !memcmp(journal->record.group, id, VF_ID_BYTES))
+		return ret;
+	memcpy(group, journal->record.group, VF_ID_BYTES);
+	vf_journal_close(journal);
+	return vf_journal_find(journal, group, VF_ROLE_DESTINATION, err);
+}
+
+static int drop_member(void *arg, const char *path, const struct vf_journal_record *record,
+		       const struct vferry_error *why)
+{
+	const struct vf_journal_record *leader = arg;
+	struct vf_journal journal;
+
+	if (record && record->role == VF_ROLE_DESTINATION && record->flags & VF_JOURNAL_TOGETHER &&
+	    !memcmp(record->group, leader->group, VF_ID_BYTES) &&
+	    memcmp(record->id, leader->id, VF_ID_BYTES) && !vf_journal_open(&journal, path, NULL))
+		vf_journal_remove(&journal, NULL);
+	return 0;
+}
+
+static void drop(struct vf_journal *journal)
+{
+	/* The one that decides goes last. */
+	if (journal->record.flags & VF_JOURNAL_TOGETHER)
+		vf_journal_each(drop_member, &journal->record, NULL);
+	vf_journal_remove(journal, NULL);
+}
+
 static enum vferry_state from_journal(struct vf_recv *recv, const struct vf_message *query)
 {
 	const struct vferry_recover_opts opts = {
@@ -51,7 +108,9 @@ static enum vferry_state from_journal(struct vf_recv *recv, const struct vf_mess
 	struct vf_journal journal;
 	struct vferry_error why;
 	char path[512];
-	int ret = vf_journal_find(&journal, query->id, VF_ROLE_DESTINATION, &why);
+	uint8_t group[VF_ID_BYTES];
+	bool together;
+	int ret = find(&journal, query->id, &why);
 
 	if (ret ==
 	    -ENOENT) /* never heard of, or settled as refused: it will never become Active here */
@@ -62,15 +121,19 @@ static enum vferry_state from_journal(struct vf_recv *recv, const struct vf_mess
 	snprintf(path, sizeof(path), "%s", journal.path);
 	if (state == VFERRY_STATE_ACTIVE) {
 		if (query->state == VFERRY_STATE_GONE)
-			vf_journal_remove(&journal, NULL);
+			drop(&journal);
 		else
 			vf_journal_close(&journal);
 		return state;
 	}
+	together = journal.record.flags & VF_JOURNAL_TOGETHER;
+	memcpy(group, journal.record.group, VF_ID_BYTES);
 	vf_journal_close(&journal);
 	/* Borrowing waits for the keeper; not while VFs of a run may be down. */
 	if (recv->source)
 		return VFERRY_STATE_NONE;
+	if (together)
+		return from_group(group, &opts);
 	ret = vf_settle_open(&settling, path, &opts, &why);
 	if (ret)
 		return ret == -ENOENT ? VFERRY_STATE_REFUSED : VFERRY_STATE_NONE;
@@ -98,6 +161,8 @@ void vf_recv_query(struct vf_connection *connection, const void *payload, uint32
 		answer(connection, query.id, from_journal(connection->recv, &query));
 		return;
 	}
+	/* Who asks for one of a group is answered for all. */
+	lane = vf_group_leader(lane);
 	/* While the device has not answered there is no answer; the source asks again. */
 	if (lane->state == VFERRY_STATE_ACTIVE && query.state == VFERRY_STATE_GONE &&
 	    !vf_destination_of(lane)->confirmed)
@@ -105,6 +170,9 @@ void vf_recv_query(struct vf_connection *connection, const void *payload, uint32
 	/* Whoever asks has lost the connection: what is loaded here will not be released any more. */
 	if (lane->state == VFERRY_STATE_LOADING || lane->state == VFERRY_STATE_LOADED)
 		vf_lane_fail(lane, -ECONNABORTED, "the source asks what became of it: refused");
-	vf_destination_of(lane)->asked |= lane->state == VFERRY_STATE_REFUSED;
+	for (uint32_t i = 0; i < move->count; i++)
+		if (vf_group_leader(move->lanes[i]) == lane)
+			vf_destination_of(move->lanes[i])->asked |=
+				lane->state == VFERRY_STATE_REFUSED;
 	answer(connection, query.id, lane->state);
 }

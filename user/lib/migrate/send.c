@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "migrate/ask.h"
+#include "migrate/group.h"
 #include "migrate/source.h"
 
 #define LINGER_NS 5000000000ULL
@@ -71,7 +72,8 @@ static void linger(struct vf_source_run *run, const struct vf_link *link)
 	} else if (one_way && vf_link_sync(link, &why)) {
 		copies_failed(move, why.code, &why);
 	}
-	for (uint32_t i = 0; i < move->count; i++) {
+	/* The first one's last: it decides for a group. */
+	for (uint32_t i = move->count; i-- > 0;) {
 		struct vf_lane *lane = move->lanes[i];
 
 		if (lane->result->outcome != VFERRY_OUTCOME_MOVED)
@@ -99,6 +101,16 @@ static int until_settled(struct vf_move *move, struct vferry_error *err)
 	return 0;
 }
 
+/* It was in doubt, and is not any more: it may be taken back. */
+static void again(struct vf_lane *lane)
+{
+	vf_source_of(lane)->refused = true;
+	lane->settled = false;
+	lane->result->outcome = VFERRY_OUTCOME_NONE;
+	lane->move->settled--;
+	vf_move_progress(lane->move);
+}
+
 /*
  * What a device whose READ clears has given is kept here, and nowhere else: while it is, a destination that cannot be
  * heard any more is asked, so that a REFUSED can still be followed.
@@ -114,18 +126,23 @@ static bool ask_while_kept(struct vf_move *move)
 		struct vferry_error why;
 
 		if (!source->reads_clear || source->refused ||
-		    lane->state != VFERRY_STATE_RELEASED ||
+		    vf_group_state(lane) != VFERRY_STATE_RELEASED ||
 		    lane->result->outcome != VFERRY_OUTCOME_IN_DOUBT ||
-		    vf_ask(move->opts->peer, lane->id, VFERRY_STATE_RELEASED, move->timeout_ns,
-			   move->opts->interrupt_fd, &answer, &why) ||
+		    vf_ask(move->opts->peer, move->together ? move->group : lane->id,
+			   VFERRY_STATE_RELEASED, move->timeout_ns, move->opts->interrupt_fd,
+			   &answer, &why) ||
 		    answer != VFERRY_STATE_REFUSED)
 			continue;
-		source->refused = back = true;
-		lane->settled = false;
-		move->settled--;
-		vf_move_progress(move);
+		back = true;
+		if (move->together)
+			break; /* the answer is the group's */
+		again(lane);
 		vf_source_undo(lane);
 	}
+	for (uint32_t i = 0; back && move->together && i < move->count; i++)
+		again(move->lanes[i]);
+	for (uint32_t i = 0; back && move->together && i < move->count; i++)
+		vf_source_undo(move->lanes[i]);
 	return back;
 }
 
@@ -160,8 +177,18 @@ static int run_lanes(struct vf_source_run *run, struct vf_link *link, struct vfe
 
 static void recovered(void *arg, const struct vferry_recovered *told)
 {
-	struct vferry_vf_result *result = arg;
+	struct vferry_move *move = arg;
+	struct vferry_vf_result *result = NULL;
 
+	/* On one host there is the destination's journal too. */
+	if (strcmp(told->role, vf_role_name(VF_ROLE_SOURCE)))
+		return;
+	/* Of a group it tells of each. */
+	for (uint32_t i = 0; i < move->vf_count; i++)
+		if (!strcmp(move->vfs[i].id, told->id))
+			result = &move->vfs[i];
+	if (!result)
+		return;
 	if (told->outcome != VFERRY_OUTCOME_MOVED && told->outcome != VFERRY_OUTCOME_TAKEN_BACK) {
 		snprintf(result->undone, sizeof(result->undone), "%.230s", told->words);
 		return;
@@ -185,7 +212,7 @@ static void ask_again(const struct vferry_move_opts *opts, struct vferry_move *r
 			.timeout_ns = opts->timeout_ns,
 			.interrupt_fd = -1,
 			.each = recovered,
-			.arg = &result->vfs[i],
+			.arg = result,
 		};
 
 		if (result->vfs[i].outcome == VFERRY_OUTCOME_IN_DOUBT &&
@@ -210,6 +237,7 @@ int vferry_send(const struct vferry_move_opts *given, struct vferry_move *result
 	if (!err)
 		err = &why;
 	ret = vf_move_begin(&run.move, &opts, result, err);
+	run.move.together = opts.flags & VFERRY_MOVE_TOGETHER;
 	if (!ret)
 		ret = vf_peer_parse(&peer, opts.peer, err);
 	if (!ret && vf_id_new(run.move.group))
@@ -228,7 +256,14 @@ int vferry_send(const struct vferry_move_opts *given, struct vferry_move *result
 	if (!ret) {
 		run.kind = kind_for(&opts, &link);
 		run.chunk_bytes = vf_arena_slot_bytes(run.move.owner->arena);
-		ret = run_lanes(&run, &link, err);
+		if (run.move.together && run.kind != VF_OFFER_MIGRATION)
+			ret = vferry_fail(
+				err, -EOPNOTSUPP,
+				"%s cannot answer, and a group (--together) moves only when all "
+				"of it is known to have arrived",
+				opts.peer);
+		else
+			ret = run_lanes(&run, &link, err);
 	}
 	for (uint32_t i = 0; i < run.move.count; i++) {
 		struct vf_source *source = vf_source_of(run.move.lanes[i]);

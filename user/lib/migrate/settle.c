@@ -56,7 +56,7 @@ int vf_settle_remove(struct vf_settling *settling, struct vferry_error *err)
 	return ret;
 }
 
-static void say(struct vf_settling *settling, const char *what)
+void vf_settle_say(struct vf_settling *settling, const char *what)
 {
 	size_t length = strlen(settling->words);
 
@@ -64,8 +64,7 @@ static void say(struct vf_settling *settling, const char *what)
 		 length ? "; " : "", what);
 }
 
-/* As the VF was found: nothing staged, nothing read, in its mode. */
-int vf_settle_back(struct vf_settling *settling, const char *why, struct vferry_error *err)
+int vf_settle_return(struct vf_settling *settling, const char *why, struct vferry_error *err)
 {
 	const struct vf_journal_record *record = &settling->journal.record;
 	char words[200];
@@ -81,17 +80,24 @@ int vf_settle_back(struct vf_settling *settling, const char *why, struct vferry_
 	VF_FAULT_POINT("recover-back");
 	snprintf(words, sizeof(words), "%s: VF %u is %s again, as it was found", why, record->vf,
 		 vferry_mode_name(record->mode_found));
-	say(settling, words);
+	vf_settle_say(settling, words);
 	settling->outcome = record->role == VF_ROLE_SOURCE ? VFERRY_OUTCOME_TAKEN_BACK
 							   : VFERRY_OUTCOME_DISCARDED;
-	return vf_settle_remove(settling, err);
+	return 0;
+}
+
+int vf_settle_back(struct vf_settling *settling, const char *why, struct vferry_error *err)
+{
+	int ret = vf_settle_return(settling, why, err);
+
+	return ret ? ret : vf_settle_remove(settling, err);
 }
 
 /* --- the source --- */
 
-static int in_doubt(struct vf_settling *settling, const char *words)
+int vf_settle_doubt(struct vf_settling *settling, const char *words)
 {
-	say(settling, words);
+	vf_settle_say(settling, words);
 	return -EINPROGRESS;
 }
 
@@ -99,7 +105,7 @@ static int in_doubt(struct vf_settling *settling, const char *words)
  * What a device whose READ clears had given in Freeze was kept by its engine. Nothing was read of it before Freeze, and
  * all was put back before another mode was set.
  */
-static int kept_lost(struct vf_settling *settling, struct vferry_error *err)
+int vf_settle_kept_lost(struct vf_settling *settling, struct vferry_error *err)
 {
 	const struct vf_journal_record *record = &settling->journal.record;
 	enum vferry_mode mode;
@@ -110,21 +116,22 @@ static int kept_lost(struct vf_settling *settling, struct vferry_error *err)
 	ret = vferry_mode_get(settling->owner, record->vf, &mode, NULL, err);
 	if (ret || mode != VFERRY_MODE_FREEZE)
 		return ret;
-	return in_doubt(settling,
-			"the device's READ clears, and what it had given was kept by the engine "
-			"that died: the VF cannot be taken back, it must be reset");
+	return vf_settle_doubt(
+		settling, "the device's READ clears, and what it had given was kept by the engine "
+			  "that died: the VF cannot be taken back, it must be reset");
 }
 
 /* The copy here is gone with the owner's reset: nothing of this side can be made Active. */
-static int stale_source(struct vf_settling *settling, struct vferry_error *err)
+int vf_settle_stale_source(struct vf_settling *settling, struct vferry_error *err)
 {
-	say(settling, settling->stale_why.text);
+	vf_settle_say(settling, settling->stale_why.text);
 	if (settling->journal.record.state == VFERRY_STATE_GONE ||
 	    settling->opts->flags & (VFERRY_RECOVER_ABORT | VFERRY_RECOVER_FINISH)) {
-		say(settling, "the journal is deleted");
+		vf_settle_say(settling, "the journal is deleted");
 		return vf_settle_remove(settling, err);
 	}
-	return in_doubt(settling, "nothing is left to be taken back; --abort deletes the journal");
+	return vf_settle_doubt(settling,
+			       "nothing is left to be taken back; --abort deletes the journal");
 }
 
 static int gone(struct vf_settling *settling, const char *peer, struct vferry_error *err)
@@ -146,13 +153,13 @@ static int gone(struct vf_settling *settling, const char *peer, struct vferry_er
 		     settling->opts->interrupt_fd, &answer, &why);
 	if (ret && !(settling->opts->flags & VFERRY_RECOVER_FINISH) &&
 	    !(record->flags & VF_JOURNAL_ONE_WAY)) {
-		say(settling, why.text);
-		return in_doubt(
+		vf_settle_say(settling, why.text);
+		return vf_settle_doubt(
 			settling,
 			"the VF is Active at the destination, which has not heard that this is "
 			"known; start vferry recv there and repeat, or use --finish");
 	}
-	say(settling, "the destination has the VF: this side's journal is deleted");
+	vf_settle_say(settling, "the destination has the VF: this side's journal is deleted");
 	return vf_settle_remove(settling, err);
 }
 
@@ -166,7 +173,7 @@ static int released(struct vf_settling *settling, struct vferry_error *err)
 	int ret;
 
 	if (opts->flags & VFERRY_RECOVER_DESTINATION_IS_DEAD) {
-		ret = kept_lost(settling, err);
+		ret = vf_settle_kept_lost(settling, err);
 		if (ret)
 			return ret;
 		return vf_settle_back(
@@ -181,20 +188,21 @@ static int released(struct vf_settling *settling, struct vferry_error *err)
 	if (!ret && answer == VFERRY_STATE_ACTIVE)
 		return gone(settling, peer, err);
 	if (!ret) {
-		ret = kept_lost(settling, err);
+		ret = vf_settle_kept_lost(settling, err);
 		return ret ? ret : vf_settle_back(settling, "the destination refused", err);
 	}
-	say(settling, why.text);
+	vf_settle_say(settling, why.text);
 	if (record->flags & VF_JOURNAL_ONE_WAY && opts->flags & VFERRY_RECOVER_FINISH) {
-		say(settling, "whoever holds the stream has the VF: the journal is deleted");
+		vf_settle_say(settling,
+			      "whoever holds the stream has the VF: the journal is deleted");
 		return vf_settle_remove(settling, err);
 	}
 	if (record->flags & VF_JOURNAL_ONE_WAY)
-		return in_doubt(
+		return vf_settle_doubt(
 			settling,
 			"released to whoever holds the stream: --finish when it was taken in, "
 			"--destination-is-dead when nobody ever will");
-	return in_doubt(
+	return vf_settle_doubt(
 		settling,
 		"the VF stays frozen until the destination answers: start vferry recv there and "
 		"repeat; only if that host is dead for certain: --destination-is-dead");
@@ -206,10 +214,10 @@ int vf_settle_source(struct vf_settling *settling, struct vferry_error *err)
 	int ret;
 
 	if (settling->stale)
-		return stale_source(settling, err);
+		return vf_settle_stale_source(settling, err);
 	switch (record->state) {
 	case VFERRY_STATE_FROZEN:
-		ret = kept_lost(settling, err);
+		ret = vf_settle_kept_lost(settling, err);
 		if (ret)
 			return ret;
 		/* fall through */
@@ -239,7 +247,7 @@ static int refuse(struct vf_settling *settling, const char *why, struct vferry_e
 	VF_FAULT_POINT("recover-refused");
 	if (!settling->stale)
 		return vf_settle_back(settling, why, err);
-	say(settling, settling->stale_why.text);
+	vf_settle_say(settling, settling->stale_why.text);
 	return vf_settle_remove(settling, err);
 }
 
@@ -258,7 +266,7 @@ static int granted(struct vf_settling *settling, struct vferry_error *err)
 	ret = vf_journal_write(&settling->journal, VFERRY_STATE_ACTIVE, err);
 	if (!ret) {
 		settling->outcome = VFERRY_OUTCOME_MOVED;
-		say(settling, "the device says that the VF is Active here");
+		vf_settle_say(settling, "the device says that the VF is Active here");
 	}
 	return ret;
 }
@@ -281,18 +289,21 @@ int vf_settle_destination(struct vf_settling *settling, struct vferry_error *err
 		/* fall through */
 	case VFERRY_STATE_ACTIVE:
 		if (settling->journal.record.flags & VF_JOURNAL_ONE_WAY) {
-			say(settling, "taken in from a stream: nobody else is to be told");
+			vf_settle_say(settling,
+				      "taken in from a stream: nobody else is to be told");
 			return vf_settle_remove(settling, err);
 		}
 		if (settling->opts->flags & VFERRY_RECOVER_FINISH) {
-			say(settling,
-			    "the VF is Active here, and its source is said to know or to be dead: "
-			    "the journal is deleted");
+			vf_settle_say(
+				settling,
+				"the VF is Active here, and its source is said to know or to be dead: "
+				"the journal is deleted");
 			return vf_settle_remove(settling, err);
 		}
-		say(settling,
-		    "the VF is Active here; the journal waits for the source's word (vferry recv here, "
-		    "vferry recover there)");
+		vf_settle_say(
+			settling,
+			"the VF is Active here; the journal waits for the source's word (vferry recv here, "
+			"vferry recover there)");
 		return 0;
 	}
 	return vferry_fail(err, -EBADMSG, "%s: a destination in state %u", settling->journal.path,

@@ -17,6 +17,7 @@ struct vf_settling {
 	bool stale; /* another epoch or boot: this side's copy is gone */
 	struct vferry_error stale_why;
 	bool removed;
+	int result; /* of a group: what this one came to */
 	enum vferry_outcome outcome;
 	char words[480]; /* what was done, or is to be done */
 };
@@ -31,7 +32,15 @@ int vf_settle_source(struct vf_settling *settling, struct vferry_error *err);
 /** vf_settle_destination() - 0: settled, or ACTIVE, which only the source's word ends. */
 int vf_settle_destination(struct vf_settling *settling, struct vferry_error *err);
 
-/* Steps that both sides take. */
+/* Steps that both sides take, alone or in a group. */
+void vf_settle_say(struct vf_settling *settling, const char *what);
+/** vf_settle_doubt() - say so; -EINPROGRESS. */
+int vf_settle_doubt(struct vf_settling *settling, const char *words);
+/** vf_settle_kept_lost() - -EINPROGRESS when what the device cannot give again has died with its engine. */
+int vf_settle_kept_lost(struct vf_settling *settling, struct vferry_error *err);
+int vf_settle_stale_source(struct vf_settling *settling, struct vferry_error *err);
+/** vf_settle_return() - as the VF was found: nothing staged, nothing read, in its mode. The journal stays. */
+int vf_settle_return(struct vf_settling *settling, const char *why, struct vferry_error *err);
 int vf_settle_back(struct vf_settling *settling, const char *why, struct vferry_error *err);
 int vf_settle_remove(struct vf_settling *settling, struct vferry_error *err);
 

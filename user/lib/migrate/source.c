@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include "migrate/group.h"
 #include "migrate/source.h"
 
 /* A pass that brought less than this much of the one before does not pay any more. */
@@ -64,6 +65,11 @@ static void pass_done(struct vf_source *source)
 	if (rate > source->rate)
 		source->rate = rate;
 	VF_FAULT_POINT("source-pass-done");
+	vf_source_look(source);
+}
+
+void vf_source_look(struct vf_source *source)
+{
 	vf_lane_call(&source->lane, VFERRY_CMD_DEV_CTX_SIZE_GET, 1,
 		     sizeof(struct vferry_admin_size_result), decide);
 }
@@ -136,7 +142,7 @@ static void offer(struct vf_lane *lane)
 		.kind = run->kind,
 		.lanes = lane->move->count,
 		.vf = lane->vf,
-		.together = lane->move->opts->flags & VFERRY_MOVE_TOGETHER,
+		.together = lane->move->together,
 		.chunk_bytes = run->chunk_bytes,
 		.about = lane->about,
 	};
@@ -190,6 +196,8 @@ void vf_source_begin(struct vf_lane *lane)
 		return;
 	}
 	vf_id_text(lane->result->id, lane->id);
+	if (lane->move->together && !lane->number)
+		memcpy(lane->move->group, lane->id, VF_ID_BYTES);
 	vf_source_reader_init(source);
 	vf_lane_probe(lane, true, offer);
 }
@@ -212,7 +220,7 @@ static void refused(struct vf_source *source, const struct vf_frame *frame, cons
 	}
 	/* From RELEASED on only REFUSED gives the VF back; REFUSE then is a mistake of the peer. */
 	if (frame->type == VF_FRAME_REFUSED && lane->state == VFERRY_STATE_RELEASED)
-		source->refused = true;
+		source->refused = vf_group_refused(source);
 	vf_lane_fail(lane, words.code && words.code != -EINTR ? words.code : -ECONNABORTED,
 		     "the destination refused: %s", words.text);
 }
@@ -226,7 +234,7 @@ static void lane_frame(struct vf_source *source, const struct vf_frame *frame, v
 	if (lane->state == VFERRY_STATE_GONE && frame->type == VF_FRAME_STATE &&
 	    !vf_message_parse(&message, payload, frame->length, &why) &&
 	    !memcmp(message.id, lane->id, VF_ID_BYTES)) {
-		source->heard = true;
+		vf_group_heard(source);
 		return;
 	}
 	if (lane->settled || lane->undoing)

@@ -25,6 +25,7 @@ struct vf_source {
 	bool accepted, final, refused, ended, copying, restoring;
 	bool heard; /* the destination has deleted its journal */
 	bool reads_clear;
+	bool ready, resting; /* of a group: this one need not read on; and does not */
 
 	/* the pass at hand */
 	uint32_t pass;
@@ -53,6 +54,8 @@ extern const struct vf_side vf_source_side;
 
 /* source.c: up to the switch */
 void vf_source_begin(struct vf_lane *lane);
+/** vf_source_look() - how much is there to do now: another pass, or the switch? */
+void vf_source_look(struct vf_source *source);
 void vf_source_pass_over(struct vf_source *source);
 void vf_source_frame(struct vf_move *move, const struct vf_frame *frame, void *payload);
 
@@ -70,6 +73,8 @@ void vf_clock_answered(struct vf_source *source, const struct vf_message *messag
 
 /* source_switch.c: Stop, Freeze, the last image, release, gone; and the way back */
 void vf_source_switch(struct vf_source *source);
+void vf_source_stop(struct vf_lane *lane);
+void vf_source_freeze(struct vf_lane *lane);
 void vf_source_final_sent(struct vf_source *source);
 void vf_source_loaded(struct vf_source *source);
 void vf_source_active(struct vf_source *source, const struct vf_message *message);

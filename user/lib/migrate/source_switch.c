@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "migrate/group.h"
 #include "migrate/source.h"
 
 static enum vf_offer_kind kind_of(const struct vf_source *source)
@@ -27,7 +28,7 @@ static void frozen(struct vf_lane *lane)
 		vf_source_read(source, source->freeze_estimate);
 }
 
-static void freeze(struct vf_lane *lane)
+void vf_source_freeze(struct vf_lane *lane)
 {
 	if (vf_lane_state(lane, VFERRY_STATE_FROZEN))
 		return;
@@ -43,7 +44,10 @@ static void stopped(struct vf_lane *lane)
 {
 	VF_FAULT_POINT("source-stopped");
 	vf_lane_phase(lane, VFERRY_PHASE_SRC_STOPPED);
-	vf_lane_gate(lane, "source-stopped", freeze);
+	if (lane->move->together)
+		vf_group_stopped(lane);
+	else
+		vf_lane_gate(lane, "source-stopped", vf_source_freeze);
 }
 
 static void too_long(struct vf_timer *timer)
@@ -58,7 +62,7 @@ static void too_long(struct vf_timer *timer)
 			     (unsigned long long)(lane->move->opts->max_downtime_ns / 1000000));
 }
 
-static void stop(struct vf_lane *lane)
+void vf_source_stop(struct vf_lane *lane)
 {
 	struct vf_source *source = vf_source_of(lane);
 	uint64_t limit = lane->move->opts->max_downtime_ns;
@@ -81,10 +85,12 @@ static void stop(struct vf_lane *lane)
 void vf_source_switch(struct vf_source *source)
 {
 	/* Right before Stop, so that drift has no time, and outside of the downtime. */
-	if (kind_of(source) == VF_OFFER_MIGRATION)
-		vf_clock_exchange(source, stop);
+	if (source->lane.move->together)
+		vf_group_ready(source);
+	else if (kind_of(source) == VF_OFFER_MIGRATION)
+		vf_clock_exchange(source, vf_source_stop);
 	else
-		stop(&source->lane);
+		vf_source_stop(&source->lane);
 }
 
 /* --- RELEASED and GONE --- */
@@ -109,6 +115,10 @@ void vf_source_loaded(struct vf_source *source)
 {
 	vf_lane_phase(&source->lane, VFERRY_PHASE_SRC_LOADED);
 	VF_FAULT_POINT("source-loaded");
+	if (source->lane.move->together) {
+		vf_group_loaded(&source->lane);
+		return;
+	}
 	vf_lane_gate(&source->lane, "before-release", release);
 }
 
@@ -155,6 +165,10 @@ void vf_source_active(struct vf_source *source, const struct vf_message *message
 	struct vf_lane *lane = &source->lane;
 	struct vf_message done = { 0 };
 
+	if (lane->move->together) {
+		vf_group_active(source, message);
+		return;
+	}
 	lane->result->downtime_ns = vf_now_ns() - source->stop_ns;
 	lane->result->peer_ns = message->ns;
 	vf_lane_phase(lane, VFERRY_PHASE_SRC_ACTIVE);
@@ -168,22 +182,35 @@ void vf_source_active(struct vf_source *source, const struct vf_message *message
 
 /* --- the way back --- */
 
-static void back(struct vf_lane *lane)
+static void settle_back(struct vf_lane *lane)
 {
 	struct vf_source *source = vf_source_of(lane);
 	struct vferry_error why;
 
-	VF_FAULT_POINT("source-back");
-	vf_lane_phase(lane, VFERRY_PHASE_SRC_BACK);
-	if (source->copying)
-		lane->result->downtime_ns = vf_now_ns() - source->stop_ns;
-	if (vf_journal_remove(&lane->journal, &why))
+	if (vf_group_doubts(lane->move))
+		snprintf(
+			lane->result->undone, sizeof(lane->result->undone),
+			"VF %u is %s again; its journal decides for its group, and is kept: vferry recover %s",
+			lane->vf, vferry_mode_name(lane->mode), lane->result->id);
+	else if (vf_journal_remove(&lane->journal, &why))
 		snprintf(lane->result->undone, sizeof(lane->result->undone), "%.150s", why.text);
 	else if (!source->copying)
 		snprintf(lane->result->undone, sizeof(lane->result->undone),
 			 "VF %u is %s again, as it was found", lane->vf,
 			 vferry_mode_name(lane->mode));
 	vf_lane_settle(lane, source->copying ? VFERRY_OUTCOME_COPIED : VFERRY_OUTCOME_TAKEN_BACK);
+}
+
+static void back(struct vf_lane *lane)
+{
+	struct vf_source *source = vf_source_of(lane);
+
+	VF_FAULT_POINT("source-back");
+	vf_lane_phase(lane, VFERRY_PHASE_SRC_BACK);
+	if (source->copying)
+		lane->result->downtime_ns = vf_now_ns() - source->stop_ns;
+	if (!vf_group_waits(lane, settle_back))
+		settle_back(lane);
 }
 
 static void set_mode_found(struct vf_lane *lane)
@@ -265,7 +292,7 @@ void vf_source_undo(struct vf_lane *lane)
 
 	vf_timer_stop(lane->move->ring, &source->downtime);
 	vf_probe_drop(&lane->probe);
-	if (lane->state >= VFERRY_STATE_RELEASED && !source->refused) {
+	if (vf_group_state(lane) >= VFERRY_STATE_RELEASED && !source->refused) {
 		vf_lane_doubt(lane, "the destination may be Active");
 		return;
 	}
@@ -320,7 +347,7 @@ const struct vf_side vf_source_side = {
 void vf_source_interrupt(struct vf_lane *lane)
 {
 	/* From RELEASED on the outcome is no longer ours: it is waited for. */
-	if (lane->state < VFERRY_STATE_RELEASED)
+	if (vf_group_state(lane) < VFERRY_STATE_RELEASED)
 		vf_lane_fail(lane, -EINTR, "interrupted");
 }
 
