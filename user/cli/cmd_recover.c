@@ -30,6 +30,8 @@ static void each(void *arg, const struct vferry_recovered *recovered)
 			       recovered->settled ? "settled"
 						  : vferry_state_name(recovered->after));
 		cli_add_string(row, "id", recovered->id);
+		if (recovered->group[0])
+			cli_add_string(row, "group", recovered->group);
 		cli_add_uint(row, "written_ns", recovered->written_ns);
 	}
 	cli_add_string(row, "path", recovered->path);
@@ -89,6 +91,8 @@ static const char *const about[] = {
 	"lost or an owner was reset in the middle, this command reads what the journals say, borrows the VFs so that no "
 	"command of the dead engine is on its way any more, and settles: a VF that was not released goes back to work; "
 	"for one that was, the destination is asked.",
+	"VFs that were sent together (vferry send --together) are settled together: all of them are borrowed, the "
+	"destination is asked once, and the id of any of them stands for the group.",
 	"The destination answers through a listening vferry recv. While it cannot be asked, the VF stays frozen: whether "
 	"that host is dead only you can know.",
 	NULL,

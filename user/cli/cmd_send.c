@@ -14,6 +14,7 @@ static int run(struct cli *cli)
 	move.opts.downtime_limit_ns = cli_number(cli, "downtime-limit", 0);
 	move.opts.max_downtime_ns = cli_number(cli, "max-downtime", 0);
 	move.opts.flags = (cli_has(cli, "no-precopy") ? VFERRY_MOVE_NO_PRECOPY : 0) |
+			  (cli_has(cli, "together") ? VFERRY_MOVE_TOGETHER : 0) |
 			  (cli_has(cli, "hand-over") ? VFERRY_MOVE_HAND_OVER : 0) |
 			  (cli_has(cli, "wait") ? VFERRY_MOVE_WAIT : 0);
 	ret = vferry_send(&move.opts, &move.move, &err);
@@ -60,7 +61,21 @@ static const char *const hooks[] = {
 	NULL,
 };
 
+static const char *const together[] = {
+	"With --together the VFs are of one guest, and all of them move or none. Pre-copy ends when it has for each of them; all "
+	"are stopped before the first is frozen; a hook runs once at each gate, for all (VFERRY_VF is then 1-4,7 and VFERRY_ID the "
+	"group's id); one word releases all. --max-downtime counts from the first Stop. What one VF cannot do, no VF of the "
+	"group does: a failure of one before the release takes back all, and the destination takes all in or none.",
+	"The destination first lets all of them take over their contexts, still stopped, and makes them active when each has. When "
+	"one refuses, all are frozen again and refused. A VF that had taken over its context by then stays in freeze: no admin "
+	"command makes it blank, so reset it (or let its next driver) before it is used again; until then vferry recv says that it is in use.",
+	"In doubt, vferry recover settles the group at once, by the journal of its first VF. A file or a pipe cannot answer, so it takes "
+	"no group (exit status 5).",
+	NULL,
+};
+
 static const struct cli_section sections[] = {
+	{ "SEVERAL VFS OF ONE GUEST", together },
 	{ "HOOKS", hooks },
 	{ NULL, NULL },
 };
@@ -89,11 +104,15 @@ static const struct cli_option options[] = {
 	{
 		.name = "max-downtime",
 		.type = CLI_DURATION,
-		.help = "take the VF back when it is down for longer, as long as that is allowed",
+		.help = "take the VF (with --together all) back when it is down for longer, as long as that is allowed",
 	},
 	{
 		.name = "no-precopy",
 		.help = "stop at once and carry all while the VF is down",
+	},
+	{
+		.name = "together",
+		.help = "the VFs are of one guest: all of them move, or none",
 	},
 	{
 		.name = "hand-over",
@@ -143,6 +162,9 @@ static const struct cli_example examples[] = {
 	  "--from -'" },
 	{ "four VFs to a receiver on this machine",
 	  "vferry send vfio-user:/run/vferry/a/pf0.sock --vf 1-4 --to tcp:127.0.0.1:7471" },
+	{ "the two VFs of one guest, both or none",
+	  "vferry send vfio:0000:65:00.0 --vf 1,2 --together --to 'exec:ssh host2 vferry recv "
+	  "vfio:0000:65:00.0 --vf 1,2 --from -'" },
 	{ "a copy to look at",
 	  "vferry send vfio-user:/run/vferry/a/pf0.sock --vf 2 --to file:vf2.vferry" },
 	{ 0 },

@@ -232,6 +232,9 @@ static struct json_object *document(const struct move_cli *run, const char *sche
 
 	cli_add_string(doc, "owner", run->opts.owner);
 	cli_add_string(doc, "peer", run->opts.peer);
+	cli_add_bool(doc, "together", move->group[0] != 0);
+	if (move->group[0])
+		cli_add_string(doc, "group", move->group);
 	for (uint32_t i = 0; i < move->vf_count; i++)
 		json_object_array_add(vfs, one_vf(&move->vfs[i]));
 	cli_add(doc, "vfs", vfs);
