@@ -90,7 +90,7 @@ void vf_admin_probe_end(struct vf_admin *admin, const struct vferry_cmd *cmd);
 int vf_answer_take(struct vferry_cmd *cmd, const struct vferry_admin_answer_hdr *header,
 		   uint32_t used, uint64_t room);
 
-/* --- the arena: slots for context bytes in the lease's memory, registered once with the ring --- */
+/* --- the arena: slots for context bytes in the lease's memory --- */
 struct vf_arena;
 
 struct vf_slot {
@@ -109,5 +109,11 @@ void vf_arena_put(struct vf_arena *arena, struct vf_slot *slot);
 uint32_t vf_arena_free_slots(const struct vf_arena *arena);
 uint32_t vf_arena_slots(const struct vf_arena *arena);
 uint32_t vf_arena_slot_bytes(const struct vf_arena *arena);
+/**
+ * vf_arena_touch() - have the kernel find pages now for the first @bytes, which vf_arena_get() gives first
+ *
+ * So that none has to be found and cleared in a downtime. More would cost time and memory that most runs do not need.
+ */
+void vf_arena_touch(const struct vf_arena *arena, uint64_t bytes);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include "admin/admin.h"
 
 struct vf_arena {
@@ -83,4 +84,14 @@ uint32_t vf_arena_slots(const struct vf_arena *arena)
 uint32_t vf_arena_slot_bytes(const struct vf_arena *arena)
 {
 	return arena->slot_bytes;
+}
+
+void vf_arena_touch(const struct vf_arena *arena, uint64_t bytes)
+{
+#ifdef MADV_POPULATE_WRITE
+	uint64_t all = (uint64_t)arena->count * arena->slot_bytes;
+
+	/* Where it cannot be had (before Linux 5.14, a device's own memory) the first use finds them. */
+	madvise(arena->slots[0].memory, bytes < all ? bytes : all, MADV_POPULATE_WRITE);
+#endif
 }

@@ -17,8 +17,6 @@
 #define SLOT_BYTES  (256U << 10)
 #define TIMEOUT_NS  5000000000ULL
 #define ENTRIES	    256
-/* io_uring registers at most this much memory as one buffer. */
-#define FIXED_MOST (1ULL << 30)
 
 /* Of a structure that may be older or newer than this library: what both know. */
 static int read_opts(struct vferry_owner_opts *out, const struct vferry_owner_opts *opts,
@@ -70,18 +68,6 @@ static int take_directly(struct vferry_owner *owner, const char *address,
 	return ret;
 }
 
-/* The network sends from the same pages that the device writes to. Without it (RLIMIT_MEMLOCK) things work, a little slower. */
-static void register_arena(struct vferry_owner *owner)
-{
-	struct iovec iov = {
-		.iov_base = owner->lease.arena,
-		.iov_len = owner->lease.arena_bytes,
-	};
-
-	if (iov.iov_base && iov.iov_len <= FIXED_MOST)
-		owner->fixed = !vf_ring_register_buffers(owner->ring, &iov, 1);
-}
-
 int vf_owner_open_on(struct vferry_owner **out, struct vf_ring *ring, const char *address,
 		     const struct vferry_owner_opts *given, struct vferry_error *err)
 {
@@ -115,10 +101,8 @@ int vf_owner_open_on(struct vferry_owner **out, struct vf_ring *ring, const char
 	}
 	if (!ret) {
 		owner->admin->timeout_ns = opts.timeout_ns;
-		if (owner->lease.arena_bytes >= opts.slot_bytes) {
+		if (owner->lease.arena_bytes >= opts.slot_bytes)
 			ret = vf_arena_new(&owner->arena, &owner->lease, opts.slot_bytes, err);
-			register_arena(owner);
-		}
 	}
 	if (ret) {
 		vferry_owner_close(owner);
@@ -166,8 +150,6 @@ void vferry_owner_close(struct vferry_owner *owner)
 		come_to_rest(owner);
 		vf_admin_close(owner->admin);
 	}
-	if (owner->fixed)
-		vf_ring_unregister_buffers(owner->ring);
 	vf_arena_free(owner->arena);
 	if (owner->lease.ops)
 		owner->lease.ops->release(&owner->lease);

@@ -14,7 +14,6 @@ struct vferry_owner {
 	struct vf_arena *arena;
 	struct vf_pf *pf; /* VFERRY_OWNER_DIRECT */
 	uint64_t timeout_ns;
-	bool fixed;	       /* the arena is registered with the ring, one buffer (index 0) */
 	struct vf_slot *chunk; /* for vferry_ctx_read() and its like */
 	struct vf_slot *lost;  /* slots that an unanswered command may still write to */
 	int poll_fd, timer_fd; /* vferry_owner_fd(), -1 before it is asked for */

@@ -19,6 +19,9 @@
 #include "migrate/retain.h"
 #include "stream/stream.h"
 
+/* Of the arena, before anything moves: what a VF in Freeze has under way at most. */
+#define VF_TOUCHED_BYTES (8ULL << 20)
+
 #define VF_CONTROLS 8 /* control frames of a lane that may be under way at once */
 
 struct vf_move;

@@ -138,6 +138,7 @@ int vf_move_open_owner(struct vf_move *move, uint32_t slot_bytes, size_t lane_by
 			"it, or make the slots smaller",
 			vf_arena_slots(move->owner->arena), vf_arena_slot_bytes(move->owner->arena),
 			opts->vfs_count);
+	vf_arena_touch(move->owner->arena, VF_TOUCHED_BYTES);
 	return make_lanes(move, lane_bytes, side, err);
 }
 

@@ -313,13 +313,3 @@ void vf_timer_stop(struct vf_ring *ring, struct vf_timer *timer)
 {
 	vf_timers_stop(&ring->timers, timer);
 }
-
-int vf_ring_register_buffers(struct vf_ring *ring, const struct iovec *buffers, unsigned int count)
-{
-	return io_uring_register_buffers(&ring->uring, buffers, count);
-}
-
-int vf_ring_unregister_buffers(struct vf_ring *ring)
-{
-	return io_uring_unregister_buffers(&ring->uring);
-}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The io_uring loop: one thread, operations with a callback each, timers, buffers registered once.
+ * The io_uring loop: one thread, operations with a callback each, timers.
  * The lowest floor: it knows nothing of devices or streams.
  */
 #ifndef VF_RING_H
@@ -128,13 +128,5 @@ void vf_ring_unhook(struct vf_ring *ring, struct vf_hook *hook);
 void vf_timer_set(struct vf_ring *ring, struct vf_timer *timer, uint64_t at_ns);
 /** vf_timer_stop() - without effect when it is not set. */
 void vf_timer_stop(struct vf_ring *ring, struct vf_timer *timer);
-
-/**
- * vf_ring_register_buffers() - register memory once, for the *_fixed operations
- *
- * Return: 0; -ENOMEM when RLIMIT_MEMLOCK is too small (callers go on without fixed buffers); -errno.
- */
-int vf_ring_register_buffers(struct vf_ring *ring, const struct iovec *buffers, unsigned int count);
-int vf_ring_unregister_buffers(struct vf_ring *ring);
 
 #endif
