@@ -53,6 +53,8 @@ enum vferry_order {
  * @deadline_ns: CLOCK_MONOTONIC; 0: the owner's timeout from submission
  * @order: enum vferry_order
  * @no_retry: give EAGAIN to the caller; otherwise it is retried until the deadline, as virtio 1.3 asks
+ * @relaxed: where many such are under way and answers come fast, they are taken several at a time, with fewer interrupts; up
+ *	     to a millisecond late
  * @done: called once, from the loop
  * @arg: the caller's
  *
@@ -87,6 +89,7 @@ struct vferry_cmd {
 	uint64_t deadline_ns;
 	uint8_t order;
 	bool no_retry;
+	bool relaxed;
 	void (*done)(struct vferry_cmd *cmd);
 	void *arg;
 

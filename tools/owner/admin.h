@@ -89,7 +89,9 @@ static inline void bit_clear(uint64_t *bits, uint32_t bit)
 
 /** struct block_area - memory for a VF's blocks, touched only where it is used */
 struct block_area {
-	uint8_t *base;
+	uint8_t *map;
+	uint64_t bytes;
+	uint32_t lead; /* where the first block begins, below a page */
 	uint32_t count;
 	uint64_t *filled;	 /* blocks that have content; the others are still the seed's */
 	uint64_t used;		 /* bytes in filled blocks */
@@ -104,10 +106,11 @@ struct blocks {
 	uint64_t version; /* of the last block written */
 };
 
-struct block_area *block_area_new(uint32_t count);
+/** block_area_new() - room for @count blocks; @lead: where the first one's value stands in a full image. */
+struct block_area *block_area_new(uint32_t count, uint64_t lead);
 void block_area_free(struct block_area *area);
 /** block_area_take() - the spare area when it fits, otherwise a new one. */
-struct block_area *block_area_take(struct owner *owner, uint32_t count);
+struct block_area *block_area_take(struct owner *owner, uint32_t count, uint64_t lead);
 /** block_area_retire() - keep an area as the spare, as a device keeps its staging memory, or give it back little by little, so that no command waits for it. */
 void block_area_retire(struct owner *owner, struct block_area *area);
 uint8_t *block_area_at(struct block_area *area, uint32_t index);
@@ -148,6 +151,8 @@ void image_discard(struct function *fn);
 /** image_forget() - a new device: nothing has been read. */
 void image_forget(struct function *fn);
 uint64_t image_full_bytes(const struct function *fn);
+/** image_lead() - where the first block's value stands in a full image. */
+uint64_t image_lead(const struct function *fn);
 /** image_render() - the value of a small key as the device has it now; @value has room for 64 bytes. */
 void image_render(const struct function *fn, struct key key, uint8_t *value);
 

@@ -9,7 +9,13 @@
 #include <sys/mman.h>
 #include "tools/owner/admin.h"
 
-#define BLOCK_BYTES  ((uint64_t)VFERRY_CTX_BLOCK_BYTES)
+#define BLOCK_BYTES ((uint64_t)VFERRY_CTX_BLOCK_BYTES)
+/*
+ * Blocks stand as far apart as in a full image, and begin as its bytes do within a page: between this memory and slots
+ * that begin on a page every copy is aligned on both sides.
+ */
+#define STRIDE	     (BLOCK_BYTES + sizeof(struct vferry_ctx_field))
+#define PAGE_BYTES   4096ULL
 #define HUGE_FROM    (16ULL << 20)
 #define CLOCK_NS     10000000ULL
 #define CLOCK_LAG_NS 1000000000ULL /* a loop that was stopped for longer does not catch up */
@@ -20,27 +26,31 @@
 
 /* --- areas ------------------------------------------------------------------------------------------ */
 
-struct block_area *block_area_new(uint32_t count)
+struct block_area *block_area_new(uint32_t count, uint64_t lead)
 {
 	struct block_area *area = calloc(1, sizeof(*area));
+	uint8_t *map;
 
 	if (!area)
 		return NULL;
 	area->count = count;
+	area->lead = (uint32_t)(lead % PAGE_BYTES);
+	area->bytes = (area->lead + count * STRIDE + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
 	area->filled = bits_new(count);
-	area->base = mmap(NULL, count * BLOCK_BYTES, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (!area->filled || area->base == MAP_FAILED) {
-		if (area->base != MAP_FAILED)
-			munmap(area->base, count * BLOCK_BYTES);
+	map = mmap(NULL, area->bytes, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!area->filled || map == MAP_FAILED) {
+		if (map != MAP_FAILED)
+			munmap(map, area->bytes);
 		free(area->filled);
 		free(area);
 		return NULL;
 	}
+	area->map = map;
 	/* Fewer faults when it is filled; without effect where huge pages are off. */
-	if (count * BLOCK_BYTES >= HUGE_FROM)
-		madvise(area->base, count * BLOCK_BYTES, MADV_HUGEPAGE);
-	madvise(area->base, count * BLOCK_BYTES, MADV_DONTDUMP);
+	if (area->bytes >= HUGE_FROM)
+		madvise(area->map, area->bytes, MADV_HUGEPAGE);
+	madvise(area->map, area->bytes, MADV_DONTDUMP);
 	return area;
 }
 
@@ -48,14 +58,14 @@ void block_area_free(struct block_area *area)
 {
 	if (!area)
 		return;
-	munmap(area->base, area->count * BLOCK_BYTES);
+	munmap(area->map, area->bytes);
 	free(area->filled);
 	free(area);
 }
 
 uint8_t *block_area_at(struct block_area *area, uint32_t index)
 {
-	return area->base + index * BLOCK_BYTES;
+	return area->map + area->lead + index * STRIDE;
 }
 
 void block_area_mark(struct block_area *area, uint32_t index)
@@ -70,12 +80,12 @@ static void sweep(struct vf_timer *timer)
 {
 	struct admin *admin = (struct admin *)((char *)timer - offsetof(struct admin, sweep));
 	struct block_area *area = admin->retired;
-	uint64_t whole = area->count * BLOCK_BYTES;
-	uint64_t step = whole - area->freed < SWEEP_BYTES ? whole - area->freed : SWEEP_BYTES;
+	uint64_t step =
+		area->bytes - area->freed < SWEEP_BYTES ? area->bytes - area->freed : SWEEP_BYTES;
 
-	madvise(area->base + area->freed, step, MADV_DONTNEED);
+	madvise(area->map + area->freed, step, MADV_DONTNEED);
 	area->freed += step;
-	if (area->freed == whole) {
+	if (area->freed == area->bytes) {
 		admin->retired = area->next;
 		block_area_free(area);
 	}
@@ -89,12 +99,12 @@ static void forget_content(struct block_area *area)
 	area->used = 0;
 }
 
-struct block_area *block_area_take(struct owner *owner, uint32_t count)
+struct block_area *block_area_take(struct owner *owner, uint32_t count, uint64_t lead)
 {
 	struct block_area *area = owner->admin->spare;
 
-	if (!area || area->count != count)
-		return block_area_new(count);
+	if (!area || area->count != count || area->lead != lead % PAGE_BYTES)
+		return block_area_new(count, lead);
 	owner->admin->spare = NULL;
 	return area;
 }
@@ -174,7 +184,7 @@ int blocks_init(struct function *fn, uint32_t count)
 	blocks->random = mix(fn->owner->opts.seed ^ (uint64_t)fn->number << 32);
 	if (!count)
 		return 0;
-	blocks->area = block_area_new(count);
+	blocks->area = block_area_new(count, image_lead(fn));
 	return blocks->area ? 0 : -ENOMEM;
 }
 
@@ -192,7 +202,7 @@ void blocks_blank(struct function *fn)
 
 	if (!blocks->area || !blocks->area->used)
 		return;
-	fresh = block_area_take(fn->owner, blocks->area->count);
+	fresh = block_area_take(fn->owner, blocks->area->count, blocks->area->lead);
 	if (fresh) {
 		block_area_retire(fn->owner, blocks->area);
 		blocks->area = fresh;

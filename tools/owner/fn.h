@@ -32,11 +32,13 @@
 struct msix_vector {
 	struct vf_op op; /* the write of an eventfd that is under way */
 	struct function *fn;
-	int fd;	       /* from DEVICE_SET_IRQS, -1 without */
-	bool blocking; /* the client's eventfd lacks O_NONBLOCK: never written from this thread */
-	bool again;    /* raised once more while the write was under way */
-	int closing;   /* descriptor to close when the write is over, or -1 */
-	bool masked;   /* by DEVICE_SET_IRQS */
+	int fd;		 /* from DEVICE_SET_IRQS, -1 without */
+	bool blocking;	 /* the client's eventfd lacks O_NONBLOCK: never written from this thread */
+	bool again;	 /* raised once more while the write was under way */
+	uint64_t enters; /* of the ring, when the last write was prepared */
+	unsigned int beside; /* writes without a completion since op was */
+	int closing;	     /* descriptor to close when the write is over, or -1 */
+	bool masked;	     /* by DEVICE_SET_IRQS */
 	bool table_written; /* the client uses the table's mask bit; before, it does not hold back */
 	bool pending;
 	uint8_t table[16];

@@ -28,14 +28,20 @@ static uint64_t bytes_of(const struct keys *keys, const uint64_t *set)
 			       vferry_ctx_field_bytes(VFERRY_CTX_BLOCK_BYTES);
 }
 
-uint64_t image_full_bytes(const struct function *fn)
+uint64_t image_lead(const struct function *fn)
 {
 	const struct keys *keys = &fn->admin->keys;
-	uint64_t bytes = START_BYTES + END_BYTES;
+	uint64_t bytes = START_BYTES + HEADER_BYTES;
 
 	for (uint32_t slot = 0; slot < keys->small; slot++)
 		bytes += vferry_ctx_field_bytes(keys_at(keys, slot).length);
-	return bytes + keys->blocks * vferry_ctx_field_bytes(VFERRY_CTX_BLOCK_BYTES);
+	return bytes;
+}
+
+uint64_t image_full_bytes(const struct function *fn)
+{
+	return image_lead(fn) - HEADER_BYTES + END_BYTES +
+	       fn->admin->keys.blocks * vferry_ctx_field_bytes(VFERRY_CTX_BLOCK_BYTES);
 }
 
 /* Rule 1 of reading: an image opens when nothing was read yet, or keys changed since. */

@@ -11,6 +11,7 @@
 
 #define HEADER_BYTES sizeof(struct vferry_admin_hdr)
 #define ANSWER_BYTES sizeof(struct vferry_admin_answer_hdr)
+#define LONG_COPY    (32U << 10)
 
 static bool concerns_all(const struct admin_command *command)
 {
@@ -96,12 +97,20 @@ static struct admin_command *queue_pop(struct admin_queue *queue)
 
 static void turn(struct owner *owner);
 
+/* What is answered already is told before a copy that takes longer than telling: the driver goes on in the meantime. */
+static void tell(const struct admin_command *command)
+{
+	if (command->owner->ring && command->writable + command->readable >= LONG_COPY)
+		vf_ring_flush(command->owner->ring);
+}
+
 static void served(struct vf_timer *timer)
 {
 	struct admin_command *command =
 		(struct admin_command *)((char *)timer - offsetof(struct admin_command, timer));
 
 	command->state = COMMAND_EXECUTING;
+	tell(command);
 	admin_execute(command);
 }
 

@@ -250,7 +250,7 @@ static int need_room(struct function *fn)
 	if (!stage->small)
 		stage->small = calloc(adm->keys.small, STAGE_SMALL_BYTES);
 	if (!stage->area && stage->pending)
-		stage->area = block_area_take(fn->owner, adm->keys.blocks);
+		stage->area = block_area_take(fn->owner, adm->keys.blocks, image_lead(fn));
 	return stage->present && stage->small && (stage->area || !stage->pending) ? 0 : -ENOMEM;
 }
 

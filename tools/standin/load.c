@@ -363,7 +363,7 @@ int load_reap(struct guest *guest, unsigned int n, uint64_t now_ns)
 			guest->tally.ring_errors++;
 			return vferry_fail(&guest->error, got, "queue %u: %s", n, queue->broken);
 		}
-	} while (vf_vq_listen(queue));
+	} while (vf_vq_listen(queue, 0));
 	return count;
 }
 

@@ -210,7 +210,7 @@ static void areas_are_given_back(void **state)
 	opts.context_bytes = 24 << 20;
 	bench = timed(opts);
 	for (int times = 0; times < 2; times++) {
-		area = block_area_new(24 * 16);
+		area = block_area_new(24 * 16, 0);
 		assert_non_null(area);
 		first = first ? first : area;
 		for (uint32_t i = 0; i < 24 * 16; i++) {
@@ -224,12 +224,12 @@ static void areas_are_given_back(void **state)
 		assert_true(vf_now_ns() < deadline);
 		vf_ring_turn(bench->owner.ring, deadline);
 	}
-	area = block_area_take(&bench->owner, 24 * 16);
+	area = block_area_take(&bench->owner, 24 * 16, 0);
 	assert_ptr_equal(area, first);
 	assert_int_equal(area->used, 0);
 	assert_int_equal(area->filled[0], 0);
 	block_area_retire(&bench->owner, area);
-	area = block_area_take(&bench->owner, 16); /* another size: a new one */
+	area = block_area_take(&bench->owner, 16, 0); /* another size: a new one */
 	assert_int_equal(area->count, 16);
 	block_area_free(area);
 	for (uint32_t i = 0; i < 24 * 16; i++)

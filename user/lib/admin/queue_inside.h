@@ -81,8 +81,8 @@ struct vf_queue_way {
 	int (*pop)(struct user_queue *queue, struct vf_vq_answer *answer);
 	/* the answer, into the command; 0, or why there is none */
 	int (*take)(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slot, uint32_t used);
-	/* an answer is to signal lease->call_fd; true: there is one already */
-	bool (*listen)(struct user_queue *queue);
+	/* an answer is to signal lease->call_fd, when @skip others have come; true: it is there already. Some ways do not skip */
+	bool (*listen)(struct user_queue *queue, uint16_t skip);
 	/* none needs to, somebody is looking */
 	void (*quiet)(struct user_queue *queue);
 	/* nothing is the device's any more */
@@ -109,6 +109,9 @@ struct user_queue {
 	bool closing;
 	struct vf_timer soon; /* wakes the turn for what finished outside of it */
 	uint64_t wake_ns;     /* last interrupt */
+	unsigned int answers; /* since then */
+	uint64_t gap_ns;      /* between answers, of late */
+	struct vf_timer look; /* when answers may wait without an interrupt */
 	unsigned char answer[VFERRY_CMD_INLINE_RESULT];
 };
 

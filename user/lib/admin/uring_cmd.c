@@ -269,7 +269,7 @@ static int take(struct user_queue *queue, struct vferry_cmd *cmd, uint16_t slot,
 	return ret;
 }
 
-static bool has_answers(struct user_queue *queue)
+static bool has_answers(struct user_queue *queue, uint16_t skip)
 {
 	struct vf_uring_cmd *carrier = queue->carrier;
 

@@ -8,6 +8,10 @@
 #include <vferry/probes.h>
 #include "admin/queue_inside.h"
 
+/* Answers that come faster than this are taken several at a time; none waits longer than that for it. */
+#define LOOK_EVERY_NS	 200000ULL
+#define LOOK_AT_LEAST_NS 1000000ULL
+
 static struct user_queue *queue_of(struct vf_admin *admin)
 {
 	return (struct user_queue *)admin;
@@ -75,6 +79,7 @@ static void answered(struct user_queue *queue, const struct vf_vq_answer *answer
 		vf_slot_free(queue, slot);
 		return;
 	}
+	queue->answers++;
 	vf_cmd_remove(cmd);
 	queue->base.queued++;
 	cmd->wake_ns = queue->wake_ns > cmd->issue_ns ? queue->wake_ns : vf_now_ns();
@@ -158,6 +163,44 @@ static void issue(struct user_queue *queue)
 	queue->way->publish(queue);
 }
 
+/*
+ * How many answers may come before one interrupts. A device that copies a chunk in ten microseconds would spend as long on
+ * interrupting: where all that is under way is relaxed, and answers come fast, several are taken at a time. The device
+ * has half of the commands left to work on, so that it does not run dry while we come.
+ */
+static uint16_t may_wait(const struct user_queue *queue)
+{
+	uint64_t most = queue->issued.count / 2;
+
+	if (!most || !queue->gap_ns || queue->gap_ns > LOOK_EVERY_NS / 2)
+		return 0;
+	for (struct vferry_cmd *cmd = queue->issued.head; cmd; cmd = of(cmd)->next)
+		if (!cmd->relaxed)
+			return 0;
+	return (uint16_t)(LOOK_EVERY_NS / queue->gap_ns < most ? LOOK_EVERY_NS / queue->gap_ns
+							       : most);
+}
+
+static void look(struct vf_timer *timer)
+{
+	struct user_queue *queue =
+		(struct user_queue *)((char *)timer - offsetof(struct user_queue, look));
+
+	queue->gap_ns = 0;
+	reap(queue);
+}
+
+static bool listen_for_answers(struct user_queue *queue)
+{
+	uint16_t skip = may_wait(queue);
+
+	if (skip)
+		vf_timer_set(queue->base.ring, &queue->look, vf_now_ns() + LOOK_AT_LEAST_NS);
+	else
+		vf_timer_stop(queue->base.ring, &queue->look);
+	return queue->way->listen(queue, skip);
+}
+
 static int before_wait(struct vf_hook *hook)
 {
 	struct user_queue *queue =
@@ -170,7 +213,7 @@ static int before_wait(struct vf_hook *hook)
 		issue(queue);
 		if (queue->base.dead)
 			return calls + vf_queue_deliver(queue);
-		if (!queue->way->listen(queue))
+		if (!listen_for_answers(queue))
 			return calls;
 	}
 	return calls ? calls : 1;
@@ -193,7 +236,11 @@ static void called(struct vf_op *op, int32_t res, uint32_t flags)
 	if (queue->closing)
 		return;
 	if (res > 0) {
-		queue->wake_ns = vf_now_ns();
+		uint64_t now = vf_now_ns();
+
+		queue->gap_ns = queue->answers ? (now - queue->wake_ns) / queue->answers : 0;
+		queue->answers = 0;
+		queue->wake_ns = now;
 		queue->base.stats.interrupts++;
 		queue->way->quiet(queue);
 		reap(queue);
@@ -320,6 +367,7 @@ static void close_queue(struct vf_admin *admin)
 			break;
 	}
 	vf_timer_stop(admin->ring, &queue->soon);
+	vf_timer_stop(admin->ring, &queue->look);
 	vf_order_free(queue);
 	queue->way->close(queue);
 	free(queue->slots);
@@ -358,6 +406,7 @@ int vf_queue_open(struct user_queue **out, struct vf_ring *ring, struct vf_lease
 	queue->call.done = called;
 	queue->end.done = ended;
 	queue->soon.fn = vf_queue_deliver_now;
+	queue->look.fn = look;
 	queue->hook.fn = before_wait;
 	vf_slots_free(queue);
 	listen_for_call(queue);
@@ -405,9 +454,9 @@ static int pop(struct user_queue *queue, struct vf_vq_answer *answer)
 	return vf_vq_pop(&queue->vq, answer);
 }
 
-static bool listen_to_vq(struct user_queue *queue)
+static bool listen_to_vq(struct user_queue *queue, uint16_t skip)
 {
-	return vf_vq_listen(&queue->vq);
+	return vf_vq_listen(&queue->vq, skip);
 }
 
 static void quiet(struct user_queue *queue)

@@ -76,6 +76,7 @@ static void pump(struct vf_reader *reader)
 				.group_type = VFERRY_GROUP_SRIOV,
 				.member = reader->vf,
 				.no_retry = true, /* a READ behind it may already have the bytes */
+				.relaxed = true,
 				.result_count = 1,
 				.done = answered,
 			},

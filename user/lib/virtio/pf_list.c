@@ -32,7 +32,7 @@ static int await(struct vf_vq *vq, struct vf_pf_queue *queue, uint64_t deadline_
 			return ret;
 		if (now >= deadline_ns || vf_bus_gone(queue->pf->bus))
 			return now >= deadline_ns ? -ETIMEDOUT : -ENODEV;
-		if (vf_vq_listen(vq))
+		if (vf_vq_listen(vq, 0))
 			continue;
 		/* Looks again by itself too: an interrupt that never comes is found here, at the first command. */
 		if (poll(&pfd, 1, 20) > 0 && read(queue->call_fd, &signals, sizeof(signals)) < 0)

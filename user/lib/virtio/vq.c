@@ -232,14 +232,16 @@ int vf_vq_pop(struct vf_vq *vq, struct vf_vq_answer *answer)
 	return 1;
 }
 
-bool vf_vq_listen(struct vf_vq *vq)
+bool vf_vq_listen(struct vf_vq *vq, uint16_t skip)
 {
+	if (!vq->event_idx || skip >= vq->inflight)
+		skip = 0;
 	if (vq->event_idx)
-		store16(used_event(vq), vq->last_used);
+		store16(used_event(vq), (uint16_t)(vq->last_used + skip));
 	else
 		store16(&vq->avail->flags, 0);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return load16(&vq->used->idx) != vq->last_used;
+	return (uint16_t)(load16(&vq->used->idx) - vq->last_used) > skip;
 }
 
 void vf_vq_quiet(struct vf_vq *vq)

@@ -93,8 +93,13 @@ int vf_vq_add(struct vf_vq *vq, const struct vferry_sg *out, unsigned int out_co
 bool vf_vq_publish(struct vf_vq *vq);
 /** vf_vq_pop() - 1: an answer; 0: none; -EPROTO: the device answered what cannot be (vq->broken has the words). */
 int vf_vq_pop(struct vf_vq *vq, struct vf_vq_answer *answer);
-/** vf_vq_listen() - ask for an interrupt at the next answer. True: answers are there already. */
-bool vf_vq_listen(struct vf_vq *vq);
+/**
+ * vf_vq_listen() - ask for an interrupt
+ * @skip: so many answers may come without one, fewer than are under way; only with event indices, otherwise each asks
+ *
+ * Return: true when more answers than @skip are there already.
+ */
+bool vf_vq_listen(struct vf_vq *vq, uint16_t skip);
 /** vf_vq_quiet() - no interrupts, please: somebody is looking. */
 void vf_vq_quiet(struct vf_vq *vq);
 
