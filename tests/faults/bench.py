@@ -79,9 +79,9 @@ class Skip(Exception):
 class Bench:
     """Two sides; VFs are used up one by one."""
 
-    def __init__(self, a=(), b=(), vfs=24, run_size=None):
+    def __init__(self, a=(), b=(), vfs=24, run_size=None, each=1):
         self.scratch = Scratch("vff-")
-        self.vfs, self.next = vfs, 1
+        self.vfs, self.next, self.each = vfs, 1, each
         self.sides = []
         try:
             for name, options in (("a", a), ("b", b)):
@@ -93,8 +93,9 @@ class Bench:
         self.spoiled = False
 
     def take(self):
-        vf, self.next = self.next, self.next + 1
-        return vf
+        """A VF for a case, or the VFs of its group, as --vf takes them."""
+        vf, self.next = self.next, self.next + self.each
+        return f"{vf}-{vf + self.each - 1}" if self.each > 1 else vf
 
     def used_up(self):
         return self.spoiled or self.next > self.vfs
@@ -103,6 +104,11 @@ class Bench:
         for side in self.sides:
             side.end()
         self.scratch.end()
+
+
+def members(vf):
+    first, _, last = str(vf).partition("-")
+    return range(int(first), int(last or first) + 1)
 
 
 class Result:

@@ -13,8 +13,18 @@ RECOVER = {
     "recover-back": ("source-frozen:kill", "a"),
     "recover-gone": ("source-before-gone:kill", "a"),
     "recover-refused": ("destination-granted:kill", "b"),
+    "recover-group-open": ("source-group-loaded:kill", "a"),
+    "recover-group-decided": ("destination-group-committed:kill", "b"),
+    "recover-group-frozen": ("destination-group-committed:kill", "b"),
+    "recover-group-refused": ("destination-group-committed:kill", "b"),
+    "recover-group-gone": ("source-group-before-gone:kill", "a"),
 }
 BACK = ("source-back", "source-undo", "destination-undo", "destination-discarded", "destination-refused")
+# Points of the hand-off of a group, met only with --together: those on its way back, and those behind which one VF may be Active.
+GROUP_BACK = ("destination-group-undo", "destination-group-frozen", "destination-group-refuse", "destination-group-refused",
+              "destination-group-discarded")
+GROUP_ACTIVE = ("destination-group-one-committed", "destination-group-committed", "destination-group-one-active")
+GROUP_BOTH = ("group-before-leader", "group-follow")
 # Points that either side passes, several times.
 BOTH = ("journal-empty", "journal-write", "journal-written", "journal-remove", "lane-command", "lane-answer", "lane-say")
 OFTEN = {"journal-write": 8, "journal-written": 8, "journal-remove": 1, "lane-command": 6, "lane-answer": 6, "lane-say": 4,
@@ -50,12 +60,16 @@ def case(group, where, fault, bench="plain", **more):
 def at_point(point, kind, n=1, side=None, bench="plain"):
     side = side or side_of(point)
     more = {}
+    if "group" in point:
+        bench = "together refusing" if point in GROUP_BACK else "together"
+        more["pause"] = point in GROUP_ACTIVE
     if point in RECOVER:
         more["before"], side = RECOVER[point]
         return case("point", point, kind, bench, side=side, n=1, **more)
     if point in BACK:
         more["gate"] = True
-    return case("point", point + (f"@{side}" if point in BOTH else ""), kind, bench, point=point, side=side, n=n, **more)
+    return case("point", point + (f"@{side}" if point in BOTH + GROUP_BOTH else ""), kind, bench, point=point, side=side, n=n,
+                **more)
 
 
 def found():
@@ -70,9 +84,21 @@ def found():
             case("peer", "forward-DONE", "foreign", way="forward", kind="DONE")]
 
 
+def groups(known):
+    """Each point of a group's hand-off: a death, and one of the other kinds."""
+    cases = []
+    for number, point in enumerate(point for point in known if "group" in point):
+        for side in ("a", "b") if point in GROUP_BOTH else (None,):
+            kinds = ("kill", "err") if point in RECOVER else ("kill", ("disconnect", "err", "refuse", "stop")[number % 4])
+            cases += [at_point(point, kind, n, side) for kind in kinds
+                      for n in ((1, 2) if kind == "kill" and ("-one-" in point or (point, side) == ("group-before-leader", "b")) else (1,))]
+    return cases
+
+
 def every(known):
     """All points once, and one of each other kind of fault."""
-    cases = []
+    cases = groups(known)
+    known = [point for point in known if "group" not in point]
     for point in known:
         for side in ("a", "b") if point in BOTH else (None,):
             for kind in KINDS:
@@ -117,7 +143,7 @@ def drawn(known, seed, count):
         if group == "point":
             point = dice.choice(known)
             kinds = KINDS[:4] if point in RECOVER else KINDS
-            side = dice.choice("ab") if point in BOTH else None
+            side = dice.choice("ab") if point in BOTH + GROUP_BOTH else None
             n = dice.randint(1, OFTEN.get(point, 1))
             bench = dice.choices(("plain", "clears", "refusing"), (7, 2, 2))[0]
             cases.append(at_point(point, dice.choice(kinds), n, side, "plain" if point in RECOVER else bench))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The invariants, after a fault and after recover."""
 import json, time
-from bench import settle
+from bench import members, settle
 from rig import stop, until
 
 
@@ -57,6 +57,11 @@ def statuses(case, sent, received, place, wrong):
             wrong.append(f"{name} ends with status {result.status}")
 
 
+def mode_of(side, vf):
+    """Of a group: the one that all are in, or all that there are."""
+    return " and ".join(sorted({side.mode(one) for one in members(vf)}))
+
+
 def judge(bench, case, guest, move, vf, sent, received, forced, said, met):
     """What is wrong, and the outcome in a few words."""
     wrong = []
@@ -71,7 +76,7 @@ def judge(bench, case, guest, move, vf, sent, received, forced, said, met):
     kept = unreturnable(bench, said)
     if journals and not kept:
         wrong.append(f"journals are left: {journals}")
-    mode_a, mode_b = bench.a.mode(vf), bench.b.mode(vf)
+    mode_a, mode_b = mode_of(bench.a, vf), mode_of(bench.b, vf)
     place = "a" if mode_a == "active" else "b"
     ends = f"send {sent.status}, recv {received.status}"
     if kept:
@@ -89,7 +94,11 @@ def judge(bench, case, guest, move, vf, sent, received, forced, said, met):
         if lost == "b" and mode_a not in ("active", "freeze"):
             wrong.append(f"the source's VF is {mode_a}")
     else:
-        if mode_a not in ("active", "freeze") or mode_b != "active":
+        if case.get("pause"):
+            guest.tell("resume")
+        # What a refused group's VF had taken over stays there, in Freeze.
+        rests = ("freeze", "active and freeze") if bench.each > 1 and place == "a" else ()
+        if mode_a not in ("active", "freeze") or mode_b not in ("active", *rests):
             wrong.append(f"modes: source {mode_a}, destination {mode_b}")
         statuses(case, sent, received, place, wrong)
         io(guest, place, wrong)
@@ -103,10 +112,11 @@ def judge(bench, case, guest, move, vf, sent, received, forced, said, met):
 def io(guest, place, wrong):
     """The guest goes on where its VF is, and every block is there."""
     try:
-        before = guest.tell("status")[0]["io"]
-        until(lambda: guest.tell("status")[0]["io"] > before + 20, "I/O to go on", 30)
+        before = [vf["io"] for vf in guest.tell("status")]
+        until(lambda: all(vf["io"] > then + 20 for vf, then in zip(guest.tell("status"), before)), "I/O to go on", 30)
         report, status = guest.end(60)
-        after = report["vfs"][0]["io_after"]
+        served = [vf["io_after"] for vf in report["vfs"]]
+        after = min(served) if place == "b" else max(served)
         if status or not report["verified"]:
             wrong.append(f"the stand-in: exit {status}, {json.dumps(report)[:1500]}\n{guest.words()[-1000:]}")
         elif (after > 0) != (place == "b"):
