@@ -4,8 +4,10 @@ script that shows the same table."""
 import contextlib, json, os, pathlib, shutil, signal, subprocess, time
 
 import rig
+from stats import cpu_of
 
 COMMANDS = 50021
+WATCHED_SECONDS = 150
 
 # bpftrace 0.17 reads six arguments of a probe: it can take the end from its own clock, and has neither bytes nor the split.
 SCRIPT = """
@@ -35,11 +37,6 @@ def statistics_of_bpf():
         yield
     finally:
         path.write_text(before)
-
-
-def cpu_of(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident(pid):
@@ -118,28 +115,37 @@ def bench_cost(args):
     return rows
 
 
+def half(scratch, sides, move_once, watched):
+    """A move to and one back, with the tracer attached or without: seconds, bytes and CPU of both, and the tracer's own CPU."""
+    process = ours(scratch)[0] if watched else None
+    before = cpu_of(process.pid) if process else 0
+    moves = [move_once(scratch, *sides), move_once(scratch, *reversed(sides))]
+    own = cpu_of(process.pid) - before if process else 0
+    if process:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+        process.sink.wait(60)
+    return [sum(move[key] for move in moves) for key in ("ours_seconds", "ours_bytes", "ours_cpu_seconds")] + [own]
+
+
 def bench_watched(args, move_once):
-    """Moves with the tracer attached and without, in turn."""
+    """Moves with the tracer attached and without, in the order A B B A, so that a drift of the machine falls on both; two pairs of neighbours a
+    round. As many as fit into WATCHED_SECONDS, not fewer than 20."""
     rows = []
     with rig.Scratch("vferry-bench-") as scratch:
-        sides = [rig.Owner(scratch, name, "--context-bytes", "256M", vfs=1) for name in ("a", "b")]
+        sides = [rig.Owner(scratch, name, "--context-bytes", "512M", vfs=1) for name in ("a", "b")]
         for owner in sides:
             scratch.keeper(owner, 1)
-        for number in range(max(args.pairs, 20) + 2):
-            row = {"name": "traced", "pair": number - 2}
-            # Who goes first changes, so that a drift of the machine falls on both.
-            for watched in ((True, False) if number % 2 else (False, True)):
-                tracer = ours(scratch)[0] if watched else None
-                got = move_once(scratch, *sides)
-                sides.reverse()
-                if tracer:
-                    tracer.send_signal(signal.SIGINT)
-                    tracer.wait(60)
-                    tracer.sink.wait(60)
-                which = "ours" if watched else "plain"
-                row |= {f"{which}_seconds": got["ours_seconds"], f"{which}_bytes": got["ours_bytes"],
-                        f"{which}_cpu_seconds": got["ours_cpu_seconds"]}
-            if number >= 2:
+        for watched in (True, False):  # by then all memory has been touched
+            half(scratch, sides, move_once, watched)
+        end = time.monotonic() + WATCHED_SECONDS
+        while len(rows) < max(args.pairs, 20) or time.monotonic() < end:
+            halves = [(watched, half(scratch, sides, move_once, watched)) for watched in (True, False, False, True)]
+            for pair in (halves[:2], halves[2:]):
+                row = {"name": "traced", "pair": len(rows)}
+                for watched, values in pair:
+                    which = "ours" if watched else "plain"
+                    row |= zip((f"{which}_seconds", f"{which}_bytes", f"{which}_cpu_seconds", f"{which}_tracer_cpu_seconds"), values)
                 rows.append(row)
     return rows
 
