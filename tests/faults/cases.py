@@ -25,6 +25,12 @@ GROUP_BACK = ("destination-group-undo", "destination-group-frozen", "destination
               "destination-group-discarded")
 GROUP_ACTIVE = ("destination-group-one-committed", "destination-group-committed", "destination-group-one-active")
 GROUP_BOTH = ("group-before-leader", "group-follow")
+# Points that a group passes like a single VF, but for the names above.
+SHARED = ("source-offer", "source-accepted", "source-pass-done", "source-stop", "source-stopped", "source-freeze", "source-frozen",
+          "source-loaded", "source-frame-came", "destination-frame-came", "destination-loading", "destination-frozen",
+          "destination-accept", "destination-staged", "destination-loaded", "destination-before-active", "destination-active",
+          "destination-done", "journal-empty", "journal-write", "journal-written", "journal-remove", "lane-command", "lane-answer",
+          "lane-say", "chunk-read", "chunk-write")
 # Points that either side passes, several times.
 BOTH = ("journal-empty", "journal-write", "journal-written", "journal-remove", "lane-command", "lane-answer", "lane-say")
 OFTEN = {"journal-write": 8, "journal-written": 8, "journal-remove": 1, "lane-command": 6, "lane-answer": 6, "lane-say": 4,
@@ -39,6 +45,10 @@ DEVICE += [f"{what},at={at}" for at in (1, 4, 9) for what in ("short-read", "odd
                                                               "context-len=garbage", "context-len=8")]
 WHEN = ("source-accepted", "source-stopped", "source-frozen", "source-released", "destination-loaded", "destination-granted",
         "destination-active")
+
+GROUP_WHEN = ("source-accepted", "source-stopped", "source-frozen", "source-group-release", "source-group-released",
+              "destination-loaded", "destination-group-granted", "destination-group-one-committed", "destination-group-committed",
+              "destination-active")
 
 
 def points():
@@ -134,6 +144,10 @@ def every(known):
     return cases
 
 
+def perhaps_together(dice):
+    return {"bench": "together", "pause": True} if dice.random() < 0.2 else {}
+
+
 def drawn(known, seed, count):
     """@count cases by chance, the same for the same seed."""
     dice = random.Random(seed)
@@ -146,21 +160,27 @@ def drawn(known, seed, count):
             side = dice.choice("ab") if point in BOTH + GROUP_BOTH else None
             n = dice.randint(1, OFTEN.get(point, 1))
             bench = dice.choices(("plain", "clears", "refusing"), (7, 2, 2))[0]
-            cases.append(at_point(point, dice.choice(kinds), n, side, "plain" if point in RECOVER else bench))
+            if bench == "plain" and point in SHARED and dice.random() < 0.3:
+                cases.append(dict(at_point(point, dice.choice(kinds), dice.randint(1, 2 * OFTEN.get(point, 1)), side, "together"),
+                                  pause=True))
+            else:
+                cases.append(at_point(point, dice.choice(kinds), n, side, "plain" if point in RECOVER else bench))
         elif group == "network":
             way, kind = dice.choice(("forward", "back")), dice.choice(("cut", "reset", "stall", "delay", "flip"))
             at = int(10 ** dice.uniform(0, 6.2 if way == "forward" else 2.8))
-            cases.append(case("network", way, kind, way=way, at=at))
+            cases.append(case("network", way, kind, way=way, at=at, **perhaps_together(dice)))
         elif group == "peer":
             way, kind, deed = dice.choice(peer.every())
             more = {"nth": dice.randint(1, 8)} if kind == "CONTEXT" and deed in peer.DEEDS else {}
-            cases.append(case("peer", f"{way}-{kind}", deed, way=way, kind=kind, **more))
+            cases.append(case("peer", f"{way}-{kind}", deed, way=way, kind=kind, **more, **perhaps_together(dice)))
         elif group == "device":
             side, spec = dice.choice("ab"), dice.choice(DEVICE)
             cases.append(case("device", side, spec, "device", side=side, spec=spec))
         elif group == "death":
-            who, side, when = dice.choice(("owner", "keeper")), dice.choice("ab"), dice.choice(WHEN)
-            cases.append(case("death", when, f"{who}-{side}", "mortal", who=who, side=side, point=when))
+            together = dice.random() < 0.3
+            who, side, when = dice.choice(("owner", "keeper")), dice.choice("ab"), dice.choice(GROUP_WHEN if together else WHEN)
+            cases.append(case("death", when, f"{who}-{side}", "mortal together" if together else "mortal", who=who, side=side,
+                              point=when))
         elif group == "limit":
             side = dice.choice("ab")
             limit = dice.choice((f"--nofile={dice.randint(4, 40)}", f"--as={dice.randint(8, 256) << 20}"))
