@@ -11,6 +11,7 @@ RECOVER = {
     "recover-open": ("source-frozen:kill", "a"),
     "recover-discarded": ("source-frozen:kill", "a"),
     "recover-back": ("source-frozen:kill", "a"),
+    "recover-restored": ("source-loaded:kill", "a"),
     "recover-gone": ("source-before-gone:kill", "a"),
     "recover-refused": ("destination-granted:kill", "b"),
     "recover-group-open": ("source-group-loaded:kill", "a"),
@@ -75,6 +76,8 @@ def at_point(point, kind, n=1, side=None, bench="plain"):
         more["pause"] = point in GROUP_ACTIVE
     if point in RECOVER:
         more["before"], side = RECOVER[point]
+        if point == "recover-restored":
+            bench = "clears"
         return case("point", point, kind, bench, side=side, n=1, **more)
     if point in BACK:
         more["gate"] = True

@@ -35,7 +35,7 @@ def settled(bench, case, move, vf, said, wrong):
 
 
 def unreturnable(bench, said):
-    """The named exception: what a device whose READ clears had given died with the engine that kept it."""
+    """The named exception: a device whose READ clears, and an engine that died before all that it gave was kept."""
     return any("it must be reset" in result.out for _, result in said)
 
 
@@ -103,6 +103,9 @@ def judge(bench, case, guest, move, vf, sent, received, forced, said, met):
         statuses(case, sent, received, place, wrong)
         io(guest, place, wrong)
         outcome = f"{'moved' if place == 'b' else 'taken back'} ({ends})"
+    point = case.get("point", "")
+    if kept and point.startswith(("source-", "recover-")) and point != "source-frame-came":
+        wrong.append("the keeper holds all that the device gave, and it was not put back")
     if wrong:
         wrong.append(f"send: {sent}\nrecv: {received}\n" + "\n".join(f"recover {side}: {result}" for side, result in said)
                      + f"\nmodes {mode_a} {mode_b}")

@@ -15,8 +15,9 @@
 static void every_request_survives_the_wire(void **state)
 {
 	static const enum vf_keeper_op ops[] = {
-		VF_KEEPER_BORROW, VF_KEEPER_RETURN, VF_KEEPER_KICK,
-		VF_KEEPER_RESET,  VF_KEEPER_STATUS, VF_KEEPER_STOP
+		VF_KEEPER_BORROW,  VF_KEEPER_RETURN, VF_KEEPER_KICK,
+		VF_KEEPER_RESET,   VF_KEEPER_STATUS, VF_KEEPER_STOP,
+		VF_KEEPER_DEPOSIT, VF_KEEPER_FETCH,  VF_KEEPER_FORGET,
 	};
 	uint8_t bytes[VF_KEEPER_REQUEST_MAX];
 
@@ -34,6 +35,9 @@ static void every_request_survives_the_wire(void **state)
 			in.flags = VF_KEEPER_ASK_SIZES;
 		} else if (in.op == VF_KEEPER_RESET || in.op == VF_KEEPER_STOP) {
 			in.ns = 77777777777ULL;
+		} else if (in.op >= VF_KEEPER_DEPOSIT) {
+			in.vf = 255;
+			memset(in.id, 0xa5, sizeof(in.id));
 		}
 		count = vf_keeper_encode(&in, bytes);
 		assert_true(count <= sizeof(bytes));

@@ -211,6 +211,7 @@ static int open_owner(struct keeper *keeper, struct vferry_error *err)
 	if (!ret) {
 		successor_keep(keeper);
 		successor_loans(keeper);
+		deposits_resume(keeper);
 	}
 	return ret;
 }
@@ -249,6 +250,7 @@ static void end(struct keeper *keeper)
 	vf_pf_close(keeper->pf);
 	if (keeper->signal_fd >= 0)
 		close(keeper->signal_fd);
+	deposits_end(keeper);
 	successor_end(keeper);
 	place_leave(&keeper->place);
 	sessions_sweep(keeper);

@@ -6,6 +6,7 @@
 #include <sys/signalfd.h>
 #include <sys/un.h>
 #include "admin/admin.h"
+#include "keep/deposits.h"
 #include "keep/keep.h"
 #include "keep/loans.h"
 #include "keep/manager.h"
@@ -58,6 +59,7 @@ struct keeper {
 	struct manager manager;
 	struct record *record; /* for a successor; NULL: there will be none */
 	bool resumed;	       /* this one is a successor */
+	struct deposit *deposits;
 
 	/* epoch.c */
 	struct vf_op hangup;

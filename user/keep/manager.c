@@ -114,6 +114,19 @@ bool manager_has(const struct manager *manager, const char *name)
 	return at >= 0 && manager->entries[at].fd >= 0;
 }
 
+bool manager_next(const struct manager *manager, const char *prefix, char *name, size_t room)
+{
+	for (unsigned int i = 0; i < manager->count; i++) {
+		if (manager->entries[i].fd >= 0 &&
+		    !strncmp(manager->entries[i].name, prefix, strlen(prefix)) &&
+		    strlen(manager->entries[i].name) < room) {
+			strcpy(name, manager->entries[i].name);
+			return true;
+		}
+	}
+	return false;
+}
+
 void manager_drop(struct manager *manager, const char *name)
 {
 	char state[96];

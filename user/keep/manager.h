@@ -7,6 +7,7 @@
 #define VF_KEEP_MANAGER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include "bus/kept.h"
 
 #define MANAGER_FDS 512
@@ -18,7 +19,7 @@ struct manager {
 	unsigned int count;
 	struct {
 		int fd; /* -1: taken, or ours all along */
-		char name[32];
+		char name[48];
 		bool stored;
 	} entries[MANAGER_FDS];
 };
@@ -27,6 +28,8 @@ struct manager {
 void manager_begin(struct manager *manager);
 /** manager_has() - was a descriptor of this name kept? */
 bool manager_has(const struct manager *manager, const char *name);
+/** manager_next() - the name of one that was kept, begins with @prefix and was not taken yet. */
+bool manager_next(const struct manager *manager, const char *prefix, char *name, size_t room);
 /** manager_drop() - out of the store. */
 void manager_drop(struct manager *manager, const char *name);
 /** manager_drop_all() - out of the store with all, taken or not; what was not taken is closed. */

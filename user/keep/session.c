@@ -173,12 +173,56 @@ static void reset(struct session *session, uint64_t ns)
 	send_result(session, VF_KEEPER_RESULT, ret, err.text);
 }
 
-static void take(struct session *session, size_t count)
+/* Of a VF that it has on loan: what is deposited belongs to whoever settles the VF's journal. */
+static void kept(struct session *session, const struct vf_keeper_request *request, int fd)
+{
+	struct keeper *keeper = session->keeper;
+	struct vf_keeper_kept message;
+	int ret = 0;
+
+	if (!session->want.loan || !vf_vfset_has(&session->want.loan->vfs, request->vf)) {
+		if (fd >= 0)
+			close(fd);
+		send_result(session, VF_KEEPER_RESULT, -EPERM, "this VF is not on loan to you");
+		return;
+	}
+	if (request->op == VF_KEEPER_DEPOSIT) {
+		ret = deposits_put(keeper, request->vf, request->id, fd);
+		send_result(session, VF_KEEPER_RESULT, ret,
+			    ret == -EINVAL ? "what is deposited has to be a file"
+			    : ret	   ? "the keeper cannot hold it"
+					   : NULL);
+		return;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (request->op == VF_KEEPER_FORGET) {
+		deposits_drop(keeper, request->vf, request->id);
+		send_result(session, VF_KEEPER_RESULT, 0, NULL);
+		return;
+	}
+	fd = deposits_get(keeper, request->vf, request->id);
+	if (fd < 0) {
+		send_result(session, VF_KEEPER_RESULT, fd, "nothing was deposited for it");
+		return;
+	}
+	vf_keeper_encode(request, &message);
+	message.hdr.op = htole16(VF_KEEPER_KEPT);
+	send_bytes(session, &message, sizeof(message), &fd, 1);
+}
+
+static void take(struct session *session, size_t count, int fd)
 {
 	struct vf_keeper_request request;
 	struct vferry_error err;
 	int ret = vf_keeper_decode(session->bytes, count, &request, &err);
 
+	if (!ret && request.op >= VF_KEEPER_DEPOSIT && request.op <= VF_KEEPER_FORGET) {
+		kept(session, &request, fd);
+		return;
+	}
+	if (fd >= 0)
+		close(fd);
 	if (ret) {
 		release(session);
 		say_goodbye(session, ret, err.text);
@@ -218,15 +262,46 @@ static void take(struct session *session, size_t count)
 
 static void arm(struct session *session)
 {
-	io_uring_prep_recv(vf_ring_sqe(session->keeper->ring, &session->receive), session->sock,
-			   session->bytes, sizeof(session->bytes), 0);
+	session->iov = (struct iovec){ session->bytes, sizeof(session->bytes) };
+	session->message = (struct msghdr){
+		.msg_iov = &session->iov,
+		.msg_iovlen = 1,
+		.msg_control = session->control,
+		.msg_controllen = sizeof(session->control),
+	};
+	io_uring_prep_recvmsg(vf_ring_sqe(session->keeper->ring, &session->receive), session->sock,
+			      &session->message, MSG_CMSG_CLOEXEC);
+}
+
+/* The descriptor that came beside the message; -1: none. More than one is nobody's. */
+static int luggage(struct session *session, int32_t res)
+{
+	struct cmsghdr *cmsg = res >= 0 ? CMSG_FIRSTHDR(&session->message) : NULL;
+	size_t count;
+	int fd = -1;
+
+	if (!cmsg || cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+		return -1;
+	/* Alignment leaves room for a second one. */
+	count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(fd);
+	for (size_t i = 0; i < count; i++) {
+		memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(fd), sizeof(fd));
+		if (count > 1)
+			close(fd);
+	}
+	return count == 1 ? fd : -1;
 }
 
 static void received(struct vf_op *op, int32_t res, uint32_t flags)
 {
 	struct session *session =
 		(struct session *)((char *)op - offsetof(struct session, receive));
+	int fd = luggage(session, res);
 
+	if (fd >= 0 && (session->closing || session->deaf || res <= 0)) {
+		close(fd);
+		fd = -1;
+	}
 	if (session->closing)
 		return;
 	if (res > 0 && session->deaf) {
@@ -237,7 +312,7 @@ static void received(struct vf_op *op, int32_t res, uint32_t flags)
 		return;
 	}
 	if (res > 0) {
-		take(session, (size_t)res);
+		take(session, (size_t)res, fd);
 		if (!session->closing)
 			arm(session);
 		return;

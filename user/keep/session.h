@@ -3,6 +3,7 @@
 #ifndef VF_KEEP_SESSION_H
 #define VF_KEEP_SESSION_H
 
+#include <sys/socket.h>
 #include "keep/loans.h"
 
 struct keeper;
@@ -13,6 +14,9 @@ struct session {
 	int sock, pidfd;
 	struct vf_op receive, death;
 	uint8_t bytes[VF_KEEPER_REQUEST_MAX + 1]; /* one more shows a message that is too long */
+	struct msghdr message;
+	struct iovec iov;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
 	struct want want;
 	struct loan *returning; /* RETURN is answered when it is at rest */
 	struct vf_timer patience;

@@ -97,6 +97,9 @@ int vf_keeper_start(const char *address, const struct vf_keeper_start *how,
 /** vf_keeper_connect() - a socket to the keeper; -ENOENT: nobody there (a socket left behind included). */
 int vf_keeper_connect(const char *address, uint64_t deadline_ns, struct vferry_error *err);
 int vf_keeper_send(int sock, const struct vf_keeper_request *request, struct vferry_error *err);
+/** vf_keeper_send_fd() - with a descriptor beside it, which stays the caller's; -1: none. */
+int vf_keeper_send_fd(int sock, const struct vf_keeper_request *request, int fd,
+		      struct vferry_error *err);
 /**
  * vf_keeper_receive() - one message
  * @room: a longer message is -EPROTO

@@ -47,6 +47,10 @@ static size_t request_size(unsigned int op)
 		return sizeof(struct vf_keeper_time);
 	case VF_KEEPER_STATUS:
 		return sizeof(struct vf_keeper_status);
+	case VF_KEEPER_DEPOSIT:
+	case VF_KEEPER_FETCH:
+	case VF_KEEPER_FORGET:
+		return sizeof(struct vf_keeper_kept);
 	}
 	return 0;
 }
@@ -65,6 +69,23 @@ static int decode_borrow(const void *bytes, struct vf_keeper_request *request,
 				   request->flags);
 	if (request->vfs.bits[0] & 1)
 		return vferry_fail(err, -EPROTO, "keeper: BORROW names VF 0; VFs count from 1");
+	return 0;
+}
+
+static int decode_kept(const void *bytes, struct vf_keeper_request *request,
+		       struct vferry_error *err)
+{
+	struct vf_keeper_kept message;
+
+	memcpy(&message, bytes, sizeof(message));
+	request->vf = le16toh(message.vf);
+	memcpy(request->id, message.id, sizeof(request->id));
+	if (message.reserved[0] || message.reserved[1] || message.reserved[2])
+		return vferry_fail(err, -EPROTO, "keeper: operation %u with reserved bits",
+				   request->op);
+	if (!request->vf || request->vf >= VF_MAX_VFS)
+		return vferry_fail(err, -EPROTO, "keeper: operation %u names VF %u", request->op,
+				   request->vf);
 	return 0;
 }
 
@@ -111,6 +132,10 @@ int vf_keeper_decode(const void *bytes, size_t count, struct vf_keeper_request *
 			return vferry_fail(err, -EPROTO, "keeper: STATUS with unknown flags %#x",
 					   request->flags);
 		return 0;
+	case VF_KEEPER_DEPOSIT:
+	case VF_KEEPER_FETCH:
+	case VF_KEEPER_FORGET:
+		return decode_kept(bytes, request, err);
 	default:
 		return 0;
 	}
@@ -123,6 +148,7 @@ size_t vf_keeper_encode(const struct vf_keeper_request *request, void *bytes)
 	struct vf_keeper_status status = { 0 };
 	struct vf_keeper_time time = { 0 };
 	struct vf_keeper_bare bare = { 0 };
+	struct vf_keeper_kept kept = { 0 };
 
 	switch (request->op) {
 	case VF_KEEPER_BORROW:
@@ -142,6 +168,14 @@ size_t vf_keeper_encode(const struct vf_keeper_request *request, void *bytes)
 		header(&status.hdr, request->op, count);
 		status.ask = htole32(request->flags);
 		memcpy(bytes, &status, count);
+		break;
+	case VF_KEEPER_DEPOSIT:
+	case VF_KEEPER_FETCH:
+	case VF_KEEPER_FORGET:
+		header(&kept.hdr, request->op, count);
+		kept.vf = htole16(request->vf);
+		memcpy(kept.id, request->id, sizeof(kept.id));
+		memcpy(bytes, &kept, count);
 		break;
 	default:
 		header(&bare.hdr, request->op, count);

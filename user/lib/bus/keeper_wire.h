@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What a keeper and its callers say to each other: SOCK_SEQPACKET, one message a packet, little-endian, sizes
- * fixed by the operation, descriptors beside VF_KEEPER_LENT only. A message that is a byte too short or too long is refused,
+ * fixed by the operation, descriptors beside LENT, DEPOSIT and KEPT only. A message that is a byte too short or too long is refused,
  * on both sides. Both run on one host but not always from one build, so the version stands in each message.
  *
  *   caller: BORROW -> LENT | RESULT     (RESULT with a code is a refusal and its words)
@@ -12,7 +12,10 @@
  *           STOP   -> RESULT            then the connection ends with the keeper
  *   keeper, unasked: RECALL, GONE
  *
- * Numbers 7 to 9 are left for arenas that outlive their engine (handoff.md, a device whose READ clears).
+ * What a device whose READ clears has given outlives the engine (handoff.md), by the migration's id, for whoever has the VF on loan:
+ *           DEPOSIT and a file -> RESULT    another one of this VF goes
+ *           FETCH  -> KEPT and the file | RESULT
+ *           FORGET -> RESULT                also when there is none
  */
 #ifndef VF_KEEPER_WIRE_H
 #define VF_KEEPER_WIRE_H
@@ -33,11 +36,15 @@ enum vf_keeper_op {
 	VF_KEEPER_RESET = 4,
 	VF_KEEPER_STATUS = 5,
 	VF_KEEPER_STOP = 6,
+	VF_KEEPER_DEPOSIT = 7,
+	VF_KEEPER_FETCH = 8,
+	VF_KEEPER_FORGET = 9,
 	VF_KEEPER_RESULT = 0x81,
 	VF_KEEPER_LENT = 0x82,
 	VF_KEEPER_REPORT = 0x83,
 	VF_KEEPER_RECALL = 0x84,
 	VF_KEEPER_GONE = 0x85,
+	VF_KEEPER_KEPT = 0x86,
 };
 
 struct vf_keeper_hdr {
@@ -73,6 +80,13 @@ struct vf_keeper_status {
 	struct vf_keeper_hdr hdr;
 	__le32 ask;
 	__le32 reserved;
+};
+
+struct vf_keeper_kept { /* DEPOSIT, FETCH, FORGET, KEPT */
+	struct vf_keeper_hdr hdr;
+	__u8 id[16];
+	__le16 vf;
+	__le16 reserved[3];
 };
 
 struct vf_keeper_result { /* RESULT, GONE */
@@ -168,6 +182,7 @@ VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_hdr) == 8, "keeper header");
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_borrow) == 56, "BORROW");
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_time) == 16, "RESET, STOP, RECALL");
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_status) == 16, "STATUS");
+VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_kept) == 32, "DEPOSIT, FETCH, FORGET, KEPT");
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_result) == 512, "RESULT, GONE");
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_lent) == 144, "LENT");
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_report_hdr) == 816, "REPORT");
@@ -194,6 +209,8 @@ struct vf_keeper_request {
 	uint64_t arena_bytes;
 	uint64_t ns;
 	struct vf_vfset vfs;
+	uint16_t vf; /* DEPOSIT, FETCH, FORGET */
+	uint8_t id[16];
 };
 
 /**

@@ -104,6 +104,15 @@ struct vf_lease_ops {
 	int (*alive)(struct vf_lease *lease);
 	/* a descriptor to poll for the end of the lease, -1 without */
 	int (*fd)(struct vf_lease *lease);
+	/*
+	 * What has to outlive this engine, by a migration's id: a file for the holder of the lease; NULL: there is nobody who
+	 * could hold it. fetch: a descriptor of the caller's, -ENOENT
+	 */
+	int (*deposit)(struct vf_lease *lease, uint16_t vf, const uint8_t id[16], int fd,
+		       struct vferry_error *err);
+	int (*fetch)(struct vf_lease *lease, uint16_t vf, const uint8_t id[16],
+		     struct vferry_error *err);
+	int (*forget)(struct vf_lease *lease, uint16_t vf, const uint8_t id[16]);
 	/* the queue is at rest (or not: then the keeper brings it to rest); gives everything back, unmaps, closes */
 	void (*release)(struct vf_lease *lease);
 };

@@ -194,7 +194,66 @@ static void lent_release(struct vf_lease *lease)
 	lease->holder = NULL;
 }
 
+static int ask_about(struct vf_lease *lease, enum vf_keeper_op op, uint16_t vf,
+		     const uint8_t id[16], int fd, struct vferry_error *err)
+{
+	struct vf_keeper_request request = { .op = op, .vf = vf };
+	struct lent *lent = lease->holder;
+
+	if (lent->gone)
+		return vferry_fail(err, -ENODEV, "the keeper has ended");
+	memcpy(request.id, id, sizeof(request.id));
+	return vf_keeper_send_fd(lent->sock, &request, fd, err);
+}
+
+static int lent_deposit(struct vf_lease *lease, uint16_t vf, const uint8_t id[16], int fd,
+			struct vferry_error *err)
+{
+	int ret = ask_about(lease, VF_KEEPER_DEPOSIT, vf, id, fd, err);
+
+	return ret ? ret : answer(lease->holder, vf_now_ns() + TIMEOUT_NS, err);
+}
+
+static int lent_forget(struct vf_lease *lease, uint16_t vf, const uint8_t id[16])
+{
+	int ret = ask_about(lease, VF_KEEPER_FORGET, vf, id, -1, NULL);
+
+	return ret ? ret : answer(lease->holder, vf_now_ns() + TIMEOUT_NS, NULL);
+}
+
+static int lent_fetch(struct vf_lease *lease, uint16_t vf, const uint8_t id[16],
+		      struct vferry_error *err)
+{
+	union {
+		struct vf_keeper_kept kept;
+		struct vf_keeper_result result;
+	} message;
+	struct lent *lent = lease->holder;
+	int fds[VF_KEEPER_FDS], ret;
+	unsigned int count;
+	ssize_t n;
+
+	ret = ask_about(lease, VF_KEEPER_FETCH, vf, id, -1, err);
+	if (ret)
+		return ret;
+	do {
+		n = vf_keeper_receive(lent->sock, &message, sizeof(message), fds, &count,
+				      vf_now_ns() + TIMEOUT_NS, err);
+		if (n < 0)
+			return (int)n;
+		if (count == 1 && vf_keeper_op_of(&message, (size_t)n) == VF_KEEPER_KEPT)
+			return fds[0];
+		for (unsigned int i = 0; i < count; i++)
+			close(fds[i]);
+	} while (unasked(lent, &message, (size_t)n) && !lent->gone);
+	ret = lent->gone ? -ENODEV : vf_keeper_get_result(&message, (size_t)n, err);
+	return ret ? ret : -EPROTO;
+}
+
 static const struct vf_lease_ops lent_ops = {
+	.deposit = lent_deposit,
+	.fetch = lent_fetch,
+	.forget = lent_forget,
 	.kick = lent_kick,
 	.reset = lent_reset,
 	.alive = lent_alive,

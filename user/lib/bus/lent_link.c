@@ -112,13 +112,29 @@ static int wait_for(int sock, short events, uint64_t deadline_ns)
 	}
 }
 
-int vf_keeper_send(int sock, const struct vf_keeper_request *request, struct vferry_error *err)
+int vf_keeper_send_fd(int sock, const struct vf_keeper_request *request, int fd,
+		      struct vferry_error *err)
 {
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
 	uint64_t deadline = vf_now_ns() + 5000000000ULL;
 	uint8_t bytes[VF_KEEPER_REQUEST_MAX];
-	size_t count = vf_keeper_encode(request, bytes);
+	struct iovec iov = { bytes, vf_keeper_encode(request, bytes) };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cmsg;
 
-	while (send(sock, bytes, count, MSG_NOSIGNAL) < 0) {
+	if (fd >= 0) {
+		message.msg_control = control.room;
+		message.msg_controllen = sizeof(control.room);
+		cmsg = CMSG_FIRSTHDR(&message);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	}
+	while (sendmsg(sock, &message, MSG_NOSIGNAL) < 0) {
 		int ret = -errno;
 
 		if (ret == -EAGAIN)
@@ -130,6 +146,11 @@ int vf_keeper_send(int sock, const struct vf_keeper_request *request, struct vfe
 					   strerror(-ret));
 	}
 	return 0;
+}
+
+int vf_keeper_send(int sock, const struct vf_keeper_request *request, struct vferry_error *err)
+{
+	return vf_keeper_send_fd(sock, request, -1, err);
 }
 
 /* Takes the descriptors out of the control buffer: the first VF_KEEPER_FDS to @fds, the others are closed. */

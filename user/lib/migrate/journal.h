@@ -26,7 +26,8 @@ enum vf_role {
 
 #define VF_JOURNAL_ONE_WAY  0x1 /* a released file: nobody can be asked */
 #define VF_JOURNAL_TOGETHER 0x2 /* one of a group (migrate/group.h): @group is its leader's @id */
-#define VF_JOURNAL_KEEPS    0x4 /* the device's READ clears: chunks were kept in the engine */
+#define VF_JOURNAL_KEEPS    0x4 /* the device's READ clears, and was begun in Freeze */
+#define VF_JOURNAL_KEPT	    0x8 /* all that it had is kept */
 
 /** struct vf_journal_record - what is known of one VF's migration */
 struct vf_journal_record {

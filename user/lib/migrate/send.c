@@ -269,6 +269,7 @@ int vferry_send(const struct vferry_move_opts *given, struct vferry_move *result
 		struct vf_source *source = vf_source_of(run.move.lanes[i]);
 
 		vf_writer_free(&source->writer);
+		vf_source_forget(source);
 		vf_retain_close(&source->retain);
 	}
 	vf_move_end(&run.move);

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "admin/owner.h"
 #include <vferry/owner.h>
 #include "migrate/ask.h"
 #include "migrate/fault_point.h"
 #include "migrate/settle.h"
 
-#define ASK_NS 10000000000ULL
+#define ASK_NS	      10000000000ULL
+#define RESTORE_BYTES (256U << 10)
 
 int vf_settle_open(struct vf_settling *settling, const char *path,
 		   const struct vferry_recover_opts *opts, struct vferry_error *err)
@@ -17,12 +22,14 @@ int vf_settle_open(struct vf_settling *settling, const char *path,
 
 	memset(settling, 0, sizeof(*settling));
 	settling->opts = opts;
+	settling->kept_fd = -1;
 	ret = vf_journal_open(&settling->journal, path, err);
 	if (ret)
 		return ret;
 	vf = settling->journal.record.vf;
 	owner.vfs = &vf;
-	owner.arena_bytes = 4096;
+	owner.arena_bytes =
+		settling->journal.record.flags & VF_JOURNAL_KEEPS ? 2 * RESTORE_BYTES : 4096;
 	owner.timeout_ns = opts->timeout_ns;
 	ret = vferry_owner_open(&settling->owner, settling->journal.record.owner, &owner, err);
 	vf_journal_close(&settling->journal);
@@ -43,6 +50,9 @@ int vf_settle_open(struct vf_settling *settling, const char *path,
 
 void vf_settle_close(struct vf_settling *settling)
 {
+	if (settling->kept_fd >= 0)
+		close(settling->kept_fd);
+	settling->kept_fd = -1;
 	vf_journal_close(&settling->journal);
 	vferry_owner_close(settling->owner);
 	settling->owner = NULL;
@@ -50,9 +60,45 @@ void vf_settle_close(struct vf_settling *settling)
 
 int vf_settle_remove(struct vf_settling *settling, struct vferry_error *err)
 {
+	struct vf_journal_record record = settling->journal.record;
+	struct vf_lease *lease = &settling->owner->lease;
 	int ret = vf_journal_remove(&settling->journal, err);
 
 	settling->removed = !ret;
+	if (!ret && record.role == VF_ROLE_SOURCE && lease->ops && lease->ops->forget)
+		lease->ops->forget(lease, record.vf, record.id);
+	return ret;
+}
+
+/* What the device had given, and has not any more. A death in here is no harm: it begins with DISCARD again. */
+static int restore(struct vf_settling *settling, struct vferry_error *err)
+{
+	uint16_t vf = settling->journal.record.vf;
+	uint64_t left, at = 0;
+	struct stat stat;
+	char *bytes;
+	int ret = 0;
+
+	if (fstat(settling->kept_fd, &stat) || stat.st_size % 8)
+		return vferry_fail(err, -EBADMSG, "VF %u: what was kept of it is no context", vf);
+	bytes = malloc(RESTORE_BYTES);
+	if (!bytes)
+		return vferry_fail(err, -ENOMEM, "no memory");
+	for (left = (uint64_t)stat.st_size; left && !ret;) {
+		uint32_t part = left < RESTORE_BYTES ? (uint32_t)left : RESTORE_BYTES;
+		ssize_t got = pread(settling->kept_fd, bytes, part, (off_t)at);
+
+		if (got != (ssize_t)part)
+			ret = vferry_fail(err, got < 0 ? -errno : -EIO,
+					  "VF %u: what was kept of it cannot be read: %s", vf,
+					  got < 0 ? strerror(errno) : "its file is shorter");
+		else
+			ret = vferry_ctx_write(settling->owner, vf, bytes, part, NULL, err);
+		at += part;
+		left -= part;
+	}
+	free(bytes);
+	VF_FAULT_POINT("recover-restored");
 	return ret;
 }
 
@@ -72,6 +118,8 @@ int vf_settle_return(struct vf_settling *settling, const char *why, struct vferr
 
 	ret = vferry_ctx_discard(settling->owner, record->vf, NULL, err);
 	VF_FAULT_POINT("recover-discarded");
+	if (!ret && settling->kept_fd >= 0)
+		ret = restore(settling, err);
 	if (!ret)
 		ret = vferry_mode_set(settling->owner, record->vf,
 				      (enum vferry_mode)record->mode_found, NULL, err);
@@ -102,12 +150,13 @@ int vf_settle_doubt(struct vf_settling *settling, const char *words)
 }
 
 /*
- * What a device whose READ clears had given in Freeze was kept by its engine. Nothing was read of it before Freeze, and
- * all was put back before another mode was set.
+ * What a device whose READ clears had given in Freeze its engine has left with the keeper. Nothing is lost of what was read
+ * before Freeze, and all was put back before another mode was set.
  */
-int vf_settle_kept_lost(struct vf_settling *settling, struct vferry_error *err)
+int vf_settle_find_kept(struct vf_settling *settling, struct vferry_error *err)
 {
 	const struct vf_journal_record *record = &settling->journal.record;
+	struct vf_lease *lease = &settling->owner->lease;
 	enum vferry_mode mode;
 	int ret;
 
@@ -116,9 +165,22 @@ int vf_settle_kept_lost(struct vf_settling *settling, struct vferry_error *err)
 	ret = vferry_mode_get(settling->owner, record->vf, &mode, NULL, err);
 	if (ret || mode != VFERRY_MODE_FREEZE)
 		return ret;
-	return vf_settle_doubt(
-		settling, "the device's READ clears, and what it had given was kept by the engine "
-			  "that died: the VF cannot be taken back, it must be reset");
+	if (!(record->flags & VF_JOURNAL_KEPT))
+		return vf_settle_doubt(
+			settling,
+			"the device's READ clears, and the engine died before all that it "
+			"gave was kept: the VF cannot be taken back, it must be reset");
+	ret = lease->ops && lease->ops->fetch
+		      ? lease->ops->fetch(lease, record->vf, record->id, err)
+		      : -ENOENT;
+	if (ret < 0 && ret != -ENOENT)
+		return ret;
+	if (ret < 0)
+		return vf_settle_doubt(
+			settling, "the device's READ clears, and the keeper has not what it gave: "
+				  "the VF cannot be taken back, it must be reset");
+	settling->kept_fd = ret;
+	return 0;
 }
 
 /* The copy here is gone with the owner's reset: nothing of this side can be made Active. */
@@ -173,7 +235,7 @@ static int released(struct vf_settling *settling, struct vferry_error *err)
 	int ret;
 
 	if (opts->flags & VFERRY_RECOVER_DESTINATION_IS_DEAD) {
-		ret = vf_settle_kept_lost(settling, err);
+		ret = vf_settle_find_kept(settling, err);
 		if (ret)
 			return ret;
 		return vf_settle_back(
@@ -188,7 +250,7 @@ static int released(struct vf_settling *settling, struct vferry_error *err)
 	if (!ret && answer == VFERRY_STATE_ACTIVE)
 		return gone(settling, peer, err);
 	if (!ret) {
-		ret = vf_settle_kept_lost(settling, err);
+		ret = vf_settle_find_kept(settling, err);
 		return ret ? ret : vf_settle_back(settling, "the destination refused", err);
 	}
 	vf_settle_say(settling, why.text);
@@ -217,7 +279,7 @@ int vf_settle_source(struct vf_settling *settling, struct vferry_error *err)
 		return vf_settle_stale_source(settling, err);
 	switch (record->state) {
 	case VFERRY_STATE_FROZEN:
-		ret = vf_settle_kept_lost(settling, err);
+		ret = vf_settle_find_kept(settling, err);
 		if (ret)
 			return ret;
 		/* fall through */

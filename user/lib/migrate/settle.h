@@ -17,7 +17,8 @@ struct vf_settling {
 	bool stale; /* another epoch or boot: this side's copy is gone */
 	struct vferry_error stale_why;
 	bool removed;
-	int result; /* of a group: what this one came to */
+	int result;  /* of a group: what this one came to */
+	int kept_fd; /* what the VF is to get back; -1: it has it */
 	enum vferry_outcome outcome;
 	char words[480]; /* what was done, or is to be done */
 };
@@ -36,8 +37,8 @@ int vf_settle_destination(struct vf_settling *settling, struct vferry_error *err
 void vf_settle_say(struct vf_settling *settling, const char *what);
 /** vf_settle_doubt() - say so; -EINPROGRESS. */
 int vf_settle_doubt(struct vf_settling *settling, const char *words);
-/** vf_settle_kept_lost() - -EINPROGRESS when what the device cannot give again has died with its engine. */
-int vf_settle_kept_lost(struct vf_settling *settling, struct vferry_error *err);
+/** vf_settle_find_kept() - what the device cannot give again, for vf_settle_back(); -EINPROGRESS when it died with its engine. */
+int vf_settle_find_kept(struct vf_settling *settling, struct vferry_error *err);
 int vf_settle_stale_source(struct vf_settling *settling, struct vferry_error *err);
 /** vf_settle_return() - as the VF was found: nothing staged, nothing read, in its mode. The journal stays. */
 int vf_settle_return(struct vf_settling *settling, const char *why, struct vferry_error *err);

@@ -261,7 +261,7 @@ static int back_all(struct vf_settling_group *group, const char *why, struct vfe
 		int ret = 0;
 
 		if (settling->journal.record.state >= VFERRY_STATE_FROZEN)
-			ret = vf_settle_kept_lost(settling, err);
+			ret = vf_settle_find_kept(settling, err);
 		if (!ret)
 			ret = vf_settle_return(settling, why, err);
 		if (!ret)

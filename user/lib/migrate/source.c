@@ -134,6 +134,34 @@ static void retained(void *arg)
 		vf_source_final_sent(source);
 }
 
+/* Should this engine die, vferry recover puts back from there what the device has not any more. */
+static int deposit(struct vf_source *source)
+{
+	struct vf_lane *lane = &source->lane;
+	struct vf_lease *lease = &lane->move->owner->lease;
+	struct vferry_error why;
+	int ret;
+
+	if (!lease->ops || !lease->ops->deposit)
+		return 0;
+	ret = lease->ops->deposit(lease, lane->vf, lane->id, source->retain.fd, &why);
+	if (ret)
+		vf_lane_fail(lane, ret, "what the device gives cannot be left with the keeper: %s",
+			     why.text);
+	source->deposited = !ret;
+	return ret;
+}
+
+void vf_source_forget(struct vf_source *source)
+{
+	struct vf_lane *lane = &source->lane;
+	struct vf_lease *lease = &lane->move->owner->lease;
+
+	/* While there is a journal, somebody may have to put it back. */
+	if (source->deposited && lane->journal.fd < 0 && lease->ops)
+		lease->ops->forget(lease, lane->vf, lane->id);
+}
+
 static void offer(struct vf_lane *lane)
 {
 	struct vf_source *source = vf_source_of(lane);
@@ -169,8 +197,9 @@ static void offer(struct vf_lane *lane)
 	}
 	if (vf_lane_open_journal(lane, VF_ROLE_SOURCE, VFERRY_STATE_PRECOPY,
 				 (run->kind == VF_OFFER_HAND_OVER ? VF_JOURNAL_ONE_WAY : 0) |
-					 (body.together ? VF_JOURNAL_TOGETHER : 0) |
-					 (source->reads_clear ? VF_JOURNAL_KEEPS : 0)))
+					 (body.together ? VF_JOURNAL_TOGETHER : 0)))
+		return;
+	if (source->reads_clear && deposit(source))
 		return;
 	VF_FAULT_POINT("source-offer");
 	memcpy(body.id, lane->id, VF_ID_BYTES);

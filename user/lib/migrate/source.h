@@ -21,6 +21,8 @@ struct vf_source {
 	struct vf_lane lane;
 	struct vf_reader reader;
 	struct vf_retain retain;
+	bool loaded;		 /* the destination has all, here not all is kept yet */
+	bool deposited;		 /* the keeper holds @retain's file, too */
 	struct vf_writer writer; /* takes back what was kept */
 	bool accepted, final, refused, ended, copying, restoring;
 	bool heard; /* the destination has deleted its journal */
@@ -78,6 +80,8 @@ void vf_source_freeze(struct vf_lane *lane);
 void vf_source_final_sent(struct vf_source *source);
 void vf_source_loaded(struct vf_source *source);
 void vf_source_active(struct vf_source *source, const struct vf_message *message);
+/** vf_source_forget() - at the end: what was left with the keeper, unless a journal needs it. */
+void vf_source_forget(struct vf_source *source);
 void vf_source_undo(struct vf_lane *lane);
 void vf_source_interrupt(struct vf_lane *lane);
 void vf_source_silence(struct vf_lane *lane);

@@ -21,6 +21,12 @@ static void frozen(struct vf_lane *lane)
 
 	VF_FAULT_POINT("source-frozen");
 	vf_lane_phase(lane, VFERRY_PHASE_SRC_FROZEN);
+	/* From the first READ on the VF's own state is not whole any more. */
+	if (source->reads_clear) {
+		lane->journal.record.flags |= VF_JOURNAL_KEEPS;
+		if (vf_lane_state(lane, VFERRY_STATE_FROZEN))
+			return;
+	}
 	source->final = true;
 	if (lane->probe.have)
 		vf_source_read_held(source);
@@ -113,6 +119,10 @@ static void release(struct vf_lane *lane)
 
 void vf_source_loaded(struct vf_source *source)
 {
+	/* Released before all is kept, a VF that is refused could not be taken back after this engine's death. */
+	source->loaded = true;
+	if (source->reads_clear && !(source->lane.journal.record.flags & VF_JOURNAL_KEPT))
+		return;
 	vf_lane_phase(&source->lane, VFERRY_PHASE_SRC_LOADED);
 	VF_FAULT_POINT("source-loaded");
 	if (source->lane.move->together) {
@@ -137,15 +147,31 @@ static void all_written(struct vf_timer *timer)
 		vf_timer_set(lane->move->ring, timer, vf_now_ns() + 1000000);
 }
 
+/* From here on the VF can be taken back without this engine. */
+static int all_kept(struct vf_lane *lane)
+{
+	if (lane->failing || lane->journal.record.flags & VF_JOURNAL_KEPT)
+		return 0;
+	lane->journal.record.flags |= VF_JOURNAL_KEPT;
+	if (vf_lane_state(lane, lane->state))
+		return -EIO;
+	VF_FAULT_POINT("source-kept");
+	return 0;
+}
+
 void vf_source_final_sent(struct vf_source *source)
 {
 	struct vf_lane *lane = &source->lane;
 
 	if (source->reads_clear && source->retain.busy)
 		return; /* called again when all is kept */
+	if (source->reads_clear && all_kept(lane))
+		return;
 	switch (kind_of(source)) {
 	case VF_OFFER_MIGRATION:
-		break; /* LOADED follows */
+		if (source->loaded)
+			vf_source_loaded(source);
+		break; /* else LOADED follows */
 	case VF_OFFER_HAND_OVER:
 		source->downtime.fn = all_written;
 		vf_timer_set(lane->move->ring, &source->downtime, vf_now_ns());
@@ -306,6 +332,12 @@ void vf_source_undo(struct vf_lane *lane)
 	if (!source->copying && !source->refused)
 		vf_lane_say_words(lane, VF_FRAME_ABORT, lane->result->error,
 				  lane->result->why.text);
+	/* Also when the image was read to its end while something had failed already. */
+	if (source->reads_clear && source->final && source->reader.at_end &&
+	    !source->retain.error && !(lane->journal.record.flags & VF_JOURNAL_KEPT)) {
+		lane->journal.record.flags |= VF_JOURNAL_KEPT;
+		vf_journal_write(&lane->journal, lane->state, NULL);
+	}
 	VF_FAULT_POINT("source-undo");
 	vf_lane_call(lane, VFERRY_CMD_DEV_CTX_DISCARD, -1, 0, discarded);
 }
