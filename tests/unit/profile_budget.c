@@ -56,7 +56,7 @@ struct world {
 	struct prof_vf vfs[PROF_SIDES];
 	struct prof_event events[PROF_SIDES][40];
 	struct prof_kernel kernels[PROF_SIDES];
-	struct prof_event off[PROF_SIDES][40];
+	struct prof_event off[PROF_SIDES][40], sorted[PROF_SIDES][40];
 	int64_t truth[PROF_BOUNDS]; /* on the source's clock */
 	int64_t offset;
 	struct prof_pair pair;
@@ -82,21 +82,28 @@ static void random_events(struct world *world, int at, int64_t begin, int64_t en
 		event->wake = below(4) ? event->issue + below(1000) : 0;
 		event->opcode = VFERRY_CMD_DEV_CTX_READ;
 	}
+	/* A kernel's times are without what its side's time namespace adds. */
+	shift -= world->sides[at].namespace_ns;
 	kernel->scheduler = below(3);
 	kernel->from = begin - 10 + shift;
 	kernel->to = end + 10 + shift;
 	kernel->events.at = world->off[at];
 	kernel->events.count = 0;
+	kernel->off.at = world->sorted[at];
 	while (kernel->events.count < 40 && now < end) {
 		struct prof_event *event = &kernel->events.at[kernel->events.count++];
 
 		memset(event, 0, sizeof(*event));
-		event->kind = below(5) ? PROF_OFF_CPU : PROF_IRQ;
+		event->kind = below(5) ? PROF_OFF_CPU : below(2) ? PROF_IRQ : PROF_THREAD_RAN;
 		event->begin = now + below(300) + shift;
 		event->end = event->begin + below(500);
 		event->wake = below(2) ? event->begin + below(600) : 0;
 		event->state = "RSDT"[below(4)];
+		event->io_wait = below(2);
+		event->worker = below(2);
 		now = event->end - shift;
+		if (event->kind == PROF_OFF_CPU)
+			kernel->off.at[kernel->off.count++] = *event;
 	}
 	world->sides[at].kernel = below(4) ? kernel : NULL;
 }
@@ -124,12 +131,12 @@ static void make_world(struct world *world, int64_t offset, uint64_t error, bool
 		side->count = 1;
 		strcpy(side->boot_id, two_hosts && at ? "another" : "one");
 		strcpy(world->vfs[at].id, "00112233445566778899aabbccddeeff");
+		if (!two_hosts && at == PROF_DESTINATION)
+			side->namespace_ns = offset;
 		random_events(world, at, world->truth[0] - 500, now);
 		world->pair.side[at] = side;
 		world->pair.vf[at] = &world->vfs[at];
 	}
-	if (!two_hosts)
-		world->sides[PROF_DESTINATION].namespace_ns = offset;
 	world->vfs[PROF_SOURCE].clock = (struct prof_clock){
 		.offset_ns = offset + (error ? below((int64_t)error * 2 + 1) - (int64_t)error : 0),
 		.error_ns = error,
@@ -152,6 +159,14 @@ static void check_sums(const struct prof_pair *pair, struct prof_budget *budget)
 		for (unsigned int c = 0; c < PROF_CAUSE_COUNT; c++)
 			causes += segment->cause[c][0] + segment->cause[c][1];
 		assert_int_equal(causes, segment->end - segment->begin);
+		for (unsigned int s = 0; s < PROF_SIDES; s++) {
+			uint64_t states = 0;
+
+			for (unsigned int t = 0; t < PROF_THREAD_COUNT; t++)
+				states += segment->host[s].ns[t];
+			assert_int_equal(states,
+					 segment->host[s].seen ? segment->end - segment->begin : 0);
+		}
 	}
 	assert_int_equal(at, budget->end);
 }
@@ -177,6 +192,66 @@ static void phases_and_causes_add_up(void **state)
 					 world.truth[i + 1] - world.truth[i]);
 		check_sums(&world.pair, &budget);
 	}
+}
+
+/* A command of 1000 ns in Stop; the engine is woken for something else in between, and late for the answer. */
+static void a_device_is_blamed_until_it_may_have_answered(void **state)
+{
+	static const struct prof_event off[] = {
+		{ .kind = PROF_OFF_CPU, .begin = 20, .wake = 300, .end = 400, .state = 'S' },
+		{ .kind = PROF_OFF_CPU, .begin = 450, .end = 500, .state = 'R' },
+		{ .kind = PROF_OFF_CPU, .begin = 510, .wake = 900, .end = 960, .state = 'S' },
+	};
+	struct prof_event command = { .kind = PROF_COMMAND, .begin = 0, .end = 990, .issue = 10 };
+	struct prof_event events[3];
+	struct prof_budget budget;
+	struct world world;
+
+	make_world(&world, 0, 0, false);
+	for (int at = 0; at < PROF_SIDES; at++) {
+		world.vfs[at].events.count = 0;
+		world.sides[at].kernel = NULL;
+	}
+	world.vfs[PROF_SOURCE].at[VFERRY_PHASE_SRC_STOP] =
+		world.vfs[PROF_SOURCE].at[VFERRY_PHASE_SRC_STOPPED] - 1000;
+	for (unsigned int i = 0; i < 3; i++) {
+		int64_t zero = world.vfs[PROF_SOURCE].at[VFERRY_PHASE_SRC_STOP];
+
+		events[i] = off[i];
+		events[i].begin += zero;
+		events[i].end += zero;
+		events[i].wake += off[i].wake ? zero : 0;
+		if (i)
+			continue;
+		command.begin += zero;
+		command.issue += zero;
+		command.end += zero;
+		command.wake = zero + 970;
+	}
+	world.vfs[PROF_SOURCE].events = (struct prof_events){ &command, 1, 1 };
+	world.kernels[PROF_SOURCE] = (struct prof_kernel){
+		.scheduler = true,
+		.from = 1,
+		.to = INT64_MAX / 4,
+		.events = { events, 3, 3 },
+		.off = { events, 3, 3 },
+	};
+	world.sides[PROF_SOURCE].kernel = &world.kernels[PROF_SOURCE];
+	prof_clock_settle(&world.pair);
+	prof_budget(&world.pair, &budget);
+	check_sums(&world.pair, &budget);
+	/* Up to the last wake-up, and from its end to when the interrupt was seen. */
+	assert_int_equal(budget.segments[0].cause[PROF_CAUSE_DEVICE][PROF_SOURCE], 890 + 10);
+	assert_int_equal(budget.segments[0].cause[PROF_CAUSE_RUNQUEUE][PROF_SOURCE], 60);
+	assert_int_equal(budget.segments[0].cause[PROF_CAUSE_PREEMPTED][PROF_SOURCE], 0);
+	assert_int_equal(budget.segments[0].cause[PROF_CAUSE_QUEUE][PROF_SOURCE], 10);
+	assert_int_equal(budget.segments[0].cause[PROF_CAUSE_REAP][PROF_SOURCE], 20);
+	assert_int_equal(budget.segments[0].cause[PROF_CAUSE_ENGINE][PROF_SOURCE], 10);
+	/* What the thread did is told beside it, all of it. */
+	assert_int_equal(budget.segments[0].host[PROF_SOURCE].ns[PROF_THREAD_RUNQUEUE], 160);
+	assert_int_equal(budget.segments[0].host[PROF_SOURCE].ns[PROF_THREAD_PREEMPTED], 50);
+	assert_int_equal(budget.segments[0].host[PROF_SOURCE].ns[PROF_THREAD_ASLEEP], 670);
+	assert_int_equal(budget.segments[0].host[PROF_SOURCE].ns[PROF_THREAD_ON_CPU], 120);
 }
 
 static void what_is_missing_is_one_segment(void **state)
@@ -291,6 +366,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(partition_agrees_with_an_oracle),
 		cmocka_unit_test(phases_and_causes_add_up),
+		cmocka_unit_test(a_device_is_blamed_until_it_may_have_answered),
 		cmocka_unit_test(what_is_missing_is_one_segment),
 		cmocka_unit_test(two_clocks_are_right_within_their_error),
 		cmocka_unit_test(a_clock_that_jumps_is_seen),

@@ -62,8 +62,7 @@ struct spans {
 	int error;
 };
 
-static void add(struct spans *spans, int64_t begin, int64_t end, enum prof_cause cause,
-		enum prof_at at)
+static void add_rank(struct spans *spans, int64_t begin, int64_t end, unsigned int rank)
 {
 	if (begin >= end)
 		return;
@@ -78,12 +77,43 @@ static void add(struct spans *spans, int64_t begin, int64_t end, enum prof_cause
 		spans->at = grown;
 		spans->room = room;
 	}
-	spans->at[spans->count++] =
-		(struct prof_span){ begin, end, (unsigned int)cause * PROF_SIDES + at };
+	spans->at[spans->count++] = (struct prof_span){ begin, end, rank };
 }
 
-/* What the engine said of itself; @shift brings its clock to the source's. */
-static void engine(struct spans *spans, const struct prof_vf *vf, enum prof_at at, int64_t shift)
+static void add(struct spans *spans, int64_t begin, int64_t end, enum prof_cause cause,
+		enum prof_at at)
+{
+	add_rank(spans, begin, end, PROF_RANK(cause, at));
+}
+
+/*
+ * Until when is it certain that a command was not answered, whatever woke the engine meanwhile? The loop looks before it sleeps: until it
+ * fell asleep for the last time before it saw the interrupt, or was woken from that. Times are the kernel's.
+ */
+static int64_t certain_until(const struct prof_kernel *seen, int64_t issue, int64_t wake)
+{
+	size_t low = 0, high = seen->off.count;
+	const struct prof_event *last;
+
+	while (low < high) { /* the first that ends behind the wake */
+		size_t middle = low + (high - low) / 2;
+
+		if (seen->off.at[middle].end <= wake)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	last = low ? &seen->off.at[low - 1] : NULL;
+	if (!last || last->begin < issue)
+		return issue;
+	return last->state != 'R' && last->wake >= last->begin && last->wake <= last->end
+		       ? last->wake
+		       : last->begin;
+}
+
+/* What the engine said of itself; @shift brings its clock to the source's, @seen is what the scheduler said, or NULL. */
+static void engine(struct spans *spans, const struct prof_vf *vf, enum prof_at at, int64_t shift,
+		   const struct prof_kernel *seen, int64_t kernel_shift)
 {
 	for (size_t i = 0; i < vf->events.count; i++) {
 		const struct prof_event *event = &vf->events.at[i];
@@ -103,6 +133,12 @@ static void engine(struct spans *spans, const struct prof_vf *vf, enum prof_at a
 				wake = end;
 			add(spans, begin, issue, PROF_CAUSE_QUEUE, at);
 			add(spans, issue, wake, PROF_CAUSE_DEVICE, at);
+			if (seen)
+				add_rank(spans, issue,
+					 certain_until(seen, issue - kernel_shift,
+						       wake - kernel_shift) +
+						 kernel_shift,
+					 at);
 			add(spans, wake, end, PROF_CAUSE_REAP, at);
 			break;
 		case PROF_JOURNAL:
@@ -135,6 +171,10 @@ static void kernel(struct spans *spans, const struct prof_kernel *seen, enum pro
 
 		if (event->kind == PROF_IRQ)
 			add(spans, from, to, PROF_CAUSE_INTERRUPT, at);
+		if ((event->kind == PROF_THREAD_RAN ||
+		     (event->kind == PROF_THREAD_OFF && event->state == 'D')) &&
+		    event->worker)
+			add(spans, from, to, PROF_CAUSE_WORKER, at);
 		if (event->kind != PROF_OFF_CPU || to <= begin || from >= end)
 			continue;
 		add(spans, on, from, PROF_CAUSE_ENGINE, at);
@@ -149,16 +189,11 @@ static void kernel(struct spans *spans, const struct prof_kernel *seen, enum pro
 		if (event->state == 'T')
 			add(spans, from, wake, PROF_CAUSE_STOPPED, at);
 		else if (event->state == 'D')
-			add(spans, from, wake, PROF_CAUSE_DISK, at);
+			add(spans, from, wake, event->io_wait ? PROF_CAUSE_DISK : PROF_CAUSE_LOCK,
+			    at);
 		add(spans, wake, to, PROF_CAUSE_RUNQUEUE, at);
 	}
 	add(spans, on, end, PROF_CAUSE_ENGINE, at);
-}
-
-static bool scheduler_seen(const struct prof_side *side, int64_t shift, int64_t begin, int64_t end)
-{
-	return side && side->kernel && side->kernel->scheduler &&
-	       side->kernel->from + shift <= begin && side->kernel->to + shift >= end;
 }
 
 /* The first look at a connection is made at Stop: what was sent again before is none of the downtime's. */
@@ -170,8 +205,9 @@ static uint64_t retransmits_at_first(const struct prof_events *events)
 	return 0;
 }
 
+/* @segments: the kernel tells each segment that was sent again; TCP_INFO's sums are for where it does not. */
 static void count(struct prof_counts *counts, const struct prof_events *events, int64_t begin,
-		  int64_t end, uint64_t *retransmits_before)
+		  int64_t end, bool segments, uint64_t *retransmits_before)
 {
 	for (size_t i = 0; i < events->count; i++) {
 		const struct prof_event *event = &events->at[i];
@@ -196,7 +232,7 @@ static void count(struct prof_counts *counts, const struct prof_events *events, 
 			break;
 		case PROF_TCP:
 			counts->rtt_us = event->a;
-			if (event->b > *retransmits_before)
+			if (!segments && event->b > *retransmits_before)
 				counts->retransmits += event->b - *retransmits_before;
 			*retransmits_before = event->b;
 			break;
@@ -210,39 +246,51 @@ static int blame(const struct prof_pair *pair, struct prof_segment *segment)
 {
 	struct spans spans = { 0 };
 	uint64_t sums[PROF_RANKS];
-	unsigned int fill = PROF_CAUSE_NETWORK * PROF_SIDES;
+	unsigned int fill = PROF_RANK(PROF_CAUSE_NETWORK, 0);
 
 	for (unsigned int at = 0; at < PROF_SIDES; at++) {
 		const struct prof_side *side = pair->side[at];
 		int64_t shift = prof_on_source(pair, (enum prof_at)at, 0);
+		int64_t kernel_shift;
 		uint64_t before;
-		bool scheduler;
+		bool scheduler, segments;
 
 		if (!segment->side[at])
 			continue;
 		if (!pair->vf[at]) {
-			fill = PROF_CAUSE_UNSEEN * PROF_SIDES + at;
+			fill = PROF_RANK(PROF_CAUSE_UNSEEN, at);
 			continue;
 		}
+		kernel_shift = prof_kernel_shift(pair, (enum prof_at)at);
+		segments = side->kernel && side->kernel->segments;
 		before = retransmits_at_first(&pair->vf[at]->events);
-		scheduler = scheduler_seen(side, shift, segment->begin, segment->end);
-		engine(&spans, pair->vf[at], (enum prof_at)at, shift);
+		scheduler = prof_scheduler_seen(pair, (enum prof_at)at, segment);
+		engine(&spans, pair->vf[at], (enum prof_at)at, shift,
+		       scheduler ? side->kernel : NULL, kernel_shift);
 		count(&segment->counts, &pair->vf[at]->events, segment->begin - shift,
-		      segment->end - shift, &before);
+		      segment->end - shift, segments, &before);
 		if (scheduler)
-			kernel(&spans, side->kernel, (enum prof_at)at, shift, segment->begin,
+			kernel(&spans, side->kernel, (enum prof_at)at, kernel_shift, segment->begin,
 			       segment->end);
 		if (side->kernel)
-			count(&segment->counts, &side->kernel->events, segment->begin - shift,
-			      segment->end - shift, &before);
+			count(&segment->counts, &side->kernel->events,
+			      segment->begin - kernel_shift, segment->end - kernel_shift, segments,
+			      &before);
 		if (!segment->crosses)
-			fill = (scheduler ? PROF_CAUSE_WAIT : PROF_CAUSE_REST) * PROF_SIDES + at;
+			fill = PROF_RANK(scheduler ? PROF_CAUSE_WAIT : PROF_CAUSE_REST, at);
 	}
 	prof_partition(spans.at, spans.count, segment->begin, segment->end, fill, sums);
-	for (unsigned int rank = 0; rank < PROF_RANKS; rank++)
-		segment->cause[rank / PROF_SIDES][rank % PROF_SIDES] = sums[rank];
+	for (unsigned int at = 0; at < PROF_SIDES; at++) {
+		for (unsigned int cause = 0; cause < PROF_CAUSE_COUNT; cause++)
+			segment->cause[cause][at] = sums[PROF_RANK(cause, at)];
+		segment->cause[PROF_CAUSE_DEVICE][at] += sums[at];
+	}
 	free(spans.at);
-	return spans.error;
+	if (spans.error || prof_hosts(pair, segment))
+		return -ENOMEM;
+	for (unsigned int at = 0; at < PROF_SIDES; at++)
+		segment->counts.retransmits += segment->host[at].retransmits;
+	return 0;
 }
 
 int prof_blame(const struct prof_pair *pair, struct prof_budget *budget)

@@ -140,12 +140,12 @@ static void phase_rules(struct finder *finder, struct json_object *phase)
 	prof_ns(time, sizeof(time), (int64_t)ns);
 	if (again)
 		found(finder, "retransmits", name, ns,
-		      "%llu segments were sent again until the end of %s, which took %s: the network had lost them",
-		      (unsigned long long)again, name, time);
+		      "%llu segment%s sent again until the end of %s, which took %s: lost, or their answer was late",
+		      (unsigned long long)again, again == 1 ? " was" : "s were", name, time);
 	if (punts)
 		found(finder, "io_wq", name, ns,
-		      "%llu operations went to io_uring's worker threads in %s (%s): a thread hop each",
-		      (unsigned long long)punts, name, time);
+		      "%llu operation%s went to io_uring's worker threads in %s (%s): a thread hop each",
+		      (unsigned long long)punts, punts == 1 ? "" : "s", name, time);
 }
 
 static void whole_rules(struct finder *finder)
@@ -162,7 +162,10 @@ static void whole_rules(struct finder *finder)
 		  "the engine was woken and waited for a processor: give it one of its own, or a better priority" },
 		{ "interrupt", 5,
 		  "interrupts ran in the engine's time: move them to other processors" },
-		{ "disk", 5, "the engine slept for a disk or a page fault" },
+		{ "disk", 5, "the engine slept for a disk or a page that lies there" },
+		{ "kernel_lock", 5, "the engine slept in the kernel, for memory or a lock" },
+		{ "io_wq", 5,
+		  "io_uring's worker threads ran, or waited for a disk, while the engine slept" },
 		{ "journal", 10, "the journal was written: is its folder in memory (a tmpfs)?" },
 		{ "reap", 10, "answers lay there before the engine took them" },
 		{ "queue", 10,

@@ -71,29 +71,34 @@ enum prof_phase {
  * What an instant is blamed on: the first of these that holds. X(NAME, "name", "words", needs the kernel's scheduler
  * events, "meaning")
  */
-#define PROF_CAUSES(X)                                                                            \
-	X(STOPPED, "stopped", "engine stopped", 1,                                                \
-	  "the engine was stopped by a signal or a debugger")                                     \
-	X(PREEMPTED, "preempted", "engine preempted", 1,                                          \
-	  "the engine had work, another task had its processor")                                  \
-	X(RUNQUEUE, "runqueue", "wake-up latency", 1,                                             \
-	  "the engine was woken and waited for a processor")                                      \
-	X(INTERRUPT, "interrupt", "interrupts", 1,                                                \
-	  "interrupts and soft interrupts ran on the engine's processor in its time")             \
-	X(DISK, "disk", "disk, page faults", 1,                                                   \
-	  "the engine slept without being interruptible: disk, page faults")                      \
-	X(JOURNAL, "journal", "journal", 0, "the hand-off's journal was written")                 \
-	X(HOOK, "hook", "hook", 0, "the user's hook ran")                                         \
-	X(DEVICE, "device", "device", 0,                                                          \
-	  "the device had a command of this VF: from its doorbell to the interrupt being seen")   \
-	X(REAP, "reap", "reaping", 0, "from the interrupt being seen to the answer being taken")  \
-	X(QUEUE, "queue", "queueing", 0, "a command of this VF waited to be given to the device") \
-	X(ENGINE, "engine", "engine's CPU", 1, "the engine ran")                                  \
-	X(NETWORK, "network", "network", 0,                                                       \
-	  "context or a word was on its way, and none of the above held")                         \
-	X(WAIT, "wait", "waiting", 1, "the engine slept, for what was not seen")                  \
-	X(REST, "rest", "engine, on or off CPU", 0,                                               \
-	  "the engine, running or not: the scheduler was not seen")                               \
+#define PROF_CAUSES(X)                                                                                                        \
+	X(STOPPED, "stopped", "engine stopped", 1,                                                                            \
+	  "the engine was stopped by a signal or a debugger")                                                                 \
+	X(PREEMPTED, "preempted", "engine preempted", 1,                                                                      \
+	  "the engine had work, another task had its processor")                                                              \
+	X(RUNQUEUE, "runqueue", "wake-up latency", 1,                                                                         \
+	  "the engine was woken and waited for a processor")                                                                  \
+	X(INTERRUPT, "interrupt", "interrupts", 1,                                                                            \
+	  "interrupts and soft interrupts ran on the engine's processor in its time")                                         \
+	X(DISK, "disk", "disk, page faults", 1,                                                                               \
+	  "the engine slept for input or output without being interruptible: a disk, a page that lies there")                 \
+	X(LOCK, "kernel_lock", "kernel locks, memory", 1,                                                                     \
+	  "the engine slept without being interruptible, but not for input or output")                                        \
+	X(JOURNAL, "journal", "journal", 0, "the hand-off's journal was written")                                             \
+	X(HOOK, "hook", "hook", 0, "the user's hook ran")                                                                     \
+	X(DEVICE, "device", "device", 0,                                                                                      \
+	  "the device had a command of this VF: from its doorbell to the interrupt being seen. Until the engine fell asleep " \
+	  "for the last time before it, or was woken from that, nothing else is blamed")                                      \
+	X(REAP, "reap", "reaping", 0, "from the interrupt being seen to the answer being taken")                              \
+	X(QUEUE, "queue", "queueing", 0, "a command of this VF waited to be given to the device")                             \
+	X(ENGINE, "engine", "engine's CPU", 1, "the engine ran")                                                              \
+	X(WORKER, "io_wq", "io_uring worker", 1,                                                                              \
+	  "the engine slept, and a worker thread of its io_uring ran or waited for a disk")                                   \
+	X(NETWORK, "network", "network", 0,                                                                                   \
+	  "context or a word was on its way, and none of the above held")                                                     \
+	X(WAIT, "wait", "waiting", 1, "the engine slept, for what was not seen")                                              \
+	X(REST, "rest", "engine, on or off CPU", 0,                                                                           \
+	  "the engine, running or not: the scheduler was not seen")                                                           \
 	X(UNSEEN, "unseen", "other side, not seen", 0, "time at the side whose profile is missing")
 
 enum prof_cause {

@@ -4,6 +4,7 @@
 #define PROF_PROBES_H
 
 #include <json-c/json.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <vferry/error.h>
 
@@ -18,5 +19,7 @@ void prof_probes_close(struct prof_probes *probes);
 
 /** prof_boot_id() - tells this host's clock since its boot from every other. */
 void prof_boot_id(char text[64]);
+/** prof_namespace_ns() - what its time namespace adds to the monotonic clock of @pid. */
+int64_t prof_namespace_ns(pid_t pid);
 
 #endif

@@ -24,16 +24,18 @@
 #define PROF_PASSES	   VFERRY_PASSES_SHOWN
 
 /* X(NAME, "kind in the file") */
-#define PROF_KINDS(X)             \
-	X(COMMAND, "command")     \
-	X(CHUNK_OUT, "chunk_out") \
-	X(CHUNK_IN, "chunk_in")   \
-	X(JOURNAL, "journal")     \
-	X(GATE, "gate")           \
-	X(TCP, "tcp")             \
-	X(OFF_CPU, "off_cpu")     \
-	X(IRQ, "irq")             \
-	X(PUNT, "io_wq_punt")     \
+#define PROF_KINDS(X)                   \
+	X(COMMAND, "command")           \
+	X(CHUNK_OUT, "chunk_out")       \
+	X(CHUNK_IN, "chunk_in")         \
+	X(JOURNAL, "journal")           \
+	X(GATE, "gate")                 \
+	X(TCP, "tcp")                   \
+	X(OFF_CPU, "off_cpu")           \
+	X(THREAD_OFF, "thread_off_cpu") \
+	X(THREAD_RAN, "thread_ran")     \
+	X(IRQ, "irq")                   \
+	X(PUNT, "io_wq_punt")           \
 	X(RETRANSMIT, "retransmit")
 
 enum prof_kind {
@@ -48,11 +50,15 @@ struct prof_event {
 	enum prof_kind kind;
 	int64_t begin, end;
 	int64_t issue, wake; /* COMMAND; OFF_CPU: wake, 0: it was never asleep */
-	uint64_t a, b;	     /* TCP: rtt us, retransmits; RETRANSMIT: ports */
+	uint64_t a,
+		b; /* TCP: rtt us, retransmits; RETRANSMIT: ports; PUNT: opcode; IRQ: 1 + vector of a softirq */
 	uint32_t bytes;
+	uint32_t tid; /* THREAD_OFF, THREAD_RAN */
 	int32_t error;
 	uint16_t opcode, status;
 	char state;	   /* OFF_CPU: R preempted, S asleep, D uninterruptible, T stopped */
+	bool io_wait;	   /* OFF_CPU: for input or output */
+	bool worker;	   /* THREAD_OFF, THREAD_RAN: of io_uring */
 	const char *phase; /* TCP */
 };
 
@@ -85,13 +91,15 @@ struct prof_vf {
 	struct prof_events events;
 };
 
-/** struct prof_kernel - what one kernel said of one process: its main thread runs the engine */
+/** struct prof_kernel - what one kernel said of one process: its main thread runs the engine. Times are the kernel's own */
 struct prof_kernel {
 	char boot_id[40];
 	int pid;
-	bool scheduler; /* off-CPU times were seen */
+	bool scheduler;			    /* off-CPU times were seen */
+	bool interrupts, workers, segments; /* likewise */
 	int64_t from, to;
 	struct prof_events events;
+	struct prof_events off; /* OFF_CPU once more, by their ends */
 	uint64_t lost;
 };
 
@@ -165,6 +173,31 @@ struct prof_counts {
 	uint64_t rtt_us; /* the last known; 0: not */
 };
 
+/* What a thread does at an instant. X(NAME, "name") */
+#define PROF_THREAD_STATES(X)        \
+	X(ON_CPU, "on_cpu")          \
+	X(PREEMPTED, "preempted")    \
+	X(RUNQUEUE, "runqueue")      \
+	X(ASLEEP, "asleep")          \
+	X(IO_WAIT, "io_wait")        \
+	X(LOCKED, "uninterruptible") \
+	X(STOPPED, "stopped")
+
+enum prof_thread_state {
+#define X(name, text) PROF_THREAD_##name,
+	PROF_THREAD_STATES(X)
+#undef X
+		PROF_THREAD_COUNT,
+};
+
+/** struct prof_host - what one host did in a segment: the engine's thread, whatever it was blamed on, and around it */
+struct prof_host {
+	bool seen;			/* the scheduler: otherwise @ns is 0 */
+	uint64_t ns[PROF_THREAD_COUNT]; /* add up to the segment */
+	uint64_t interrupt_ns, softirq_ns, worker_ns;
+	uint64_t switches, interrupts, punts, retransmits;
+};
+
 struct prof_segment {
 	enum prof_phase first, last; /* more than one: the events between were not seen */
 	int64_t begin, end;	     /* on the source's clock */
@@ -173,6 +206,7 @@ struct prof_segment {
 	bool side[PROF_SIDES]; /* on which sides this time was spent */
 	uint64_t cause[PROF_CAUSE_COUNT][PROF_SIDES];
 	struct prof_counts counts;
+	struct prof_host host[PROF_SIDES];
 };
 
 enum prof_basis {
@@ -203,12 +237,38 @@ struct prof_span {
 	int64_t begin, end;
 	unsigned int rank; /* the lowest that holds counts */
 };
-#define PROF_RANKS (PROF_CAUSE_COUNT * PROF_SIDES)
+/* First of all the device while it is certain that it has not answered, then the causes in their order. */
+#define PROF_RANK(cause, at) (((unsigned int)(cause) + 1) * PROF_SIDES + (at))
+#define PROF_RANKS	     PROF_RANK(PROF_CAUSE_COUNT, 0)
 /** prof_partition() - share [begin, end) among ranks; what no span covers goes to @fill. The sums add up to end - begin. Sorts @spans. */
 void prof_partition(struct prof_span *spans, size_t count, int64_t begin, int64_t end,
 		    unsigned int fill, uint64_t sums[PROF_RANKS]);
 /** prof_blame() - fill in causes and counts of all segments. 0 or -ENOMEM. */
 int prof_blame(const struct prof_pair *pair, struct prof_budget *budget);
+
+/* --- host.c --- */
+/** prof_hosts() - fill in what the hosts did in @segment. 0 or -ENOMEM. */
+int prof_hosts(const struct prof_pair *pair, struct prof_segment *segment);
+extern const char *const prof_thread_states[PROF_THREAD_COUNT];
+/** prof_kernel_shift() - brings a time of the kernel below @at's side to the source's clock. */
+static inline int64_t prof_kernel_shift(const struct prof_pair *pair, enum prof_at at)
+{
+	return prof_on_source(pair, at, 0) + pair->side[at]->namespace_ns;
+}
+
+/** prof_scheduler_seen() - all the time of @segment, at @at. */
+static inline bool prof_scheduler_seen(const struct prof_pair *pair, enum prof_at at,
+				       const struct prof_segment *segment)
+{
+	const struct prof_side *side = pair->side[at];
+	int64_t shift;
+
+	if (!side || !side->kernel || !side->kernel->scheduler)
+		return false;
+	shift = prof_kernel_shift(pair, at);
+	return side->kernel->from + shift <= segment->begin &&
+	       side->kernel->to + shift >= segment->end;
+}
 
 /* --- report.c --- */
 /** prof_report() - the tree that every renderer shows; NULL: no memory. */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -57,8 +58,10 @@ void prof_set_free(struct prof_set *set)
 			free(set->sides[i].vfs[v].events.at);
 		free(set->sides[i].vfs);
 	}
-	for (size_t i = 0; i < set->kernel_count; i++)
+	for (size_t i = 0; i < set->kernel_count; i++) {
 		free(set->kernels[i].events.at);
+		free(set->kernels[i].off.at);
+	}
 	free(set->sides);
 	free(set->kernels);
 	json_object_put(set->files);
@@ -185,10 +188,34 @@ static bool read_event(struct prof_events *events, struct json_object *from)
 	event.opcode = (uint16_t)get_small(from, "opcode", 0xffff);
 	event.status = (uint16_t)get_small(from, "status", 0xffff);
 	event.error = (int)get_int(from, "error");
-	event.a = kind == PROF_TCP ? prof_get(from, "rtt_us") : prof_get(from, "local_port");
-	event.b = kind == PROF_TCP ? prof_get(from, "retransmits") : prof_get(from, "peer_port");
-	state = prof_get_text(from, "state");
-	event.state = kind == PROF_OFF_CPU ? *state : 0;
+	switch (event.kind) {
+	case PROF_TCP:
+		event.a = prof_get(from, "rtt_us");
+		event.b = prof_get(from, "retransmits");
+		break;
+	case PROF_RETRANSMIT:
+		event.a = prof_get(from, "local_port");
+		event.b = prof_get(from, "peer_port");
+		break;
+	case PROF_PUNT:
+		event.a = get_small(from, "opcode", 0xff);
+		break;
+	case PROF_IRQ:
+		event.a =
+			member(from, "softirq", json_type_int) ? 1 + prof_get(from, "softirq") : 0;
+		break;
+	case PROF_OFF_CPU:
+	case PROF_THREAD_OFF:
+	case PROF_THREAD_RAN:
+		state = prof_get_text(from, "state");
+		event.state = *state;
+		event.io_wait = prof_get(from, "io_wait");
+		event.worker = prof_get(from, "worker");
+		event.tid = get_small(from, "tid", INT_MAX);
+		break;
+	default:
+		break;
+	}
 	if (!event.begin)
 		event.begin = event.end;
 	if (!event.end || event.begin > event.end)
@@ -303,11 +330,39 @@ static void read_side(struct prof_set *set, struct json_object *from, const char
 	json_object_array_add(set->raw_sides, json_object_get(from));
 }
 
+static int by_end(const void *a, const void *b)
+{
+	const struct prof_event *one = a, *two = b;
+
+	return one->end < two->end ? -1 : one->end > two->end;
+}
+
+static void pick_off(struct prof_kernel *kernel)
+{
+	for (size_t i = 0; i < kernel->events.count; i++) {
+		struct prof_event *place =
+			kernel->events.at[i].kind == PROF_OFF_CPU ? add_event(&kernel->off) : NULL;
+
+		if (place)
+			*place = kernel->events.at[i];
+	}
+	qsort(kernel->off.at, kernel->off.count, sizeof(*kernel->off.at), by_end);
+}
+
 static void read_kernel(struct prof_set *set, struct json_object *from, const char *file)
 {
 	struct json_object *probes = prof_get_array(from, "probes");
 	struct prof_kernel *grown, *kernel;
 	uint64_t bad;
+	const struct {
+		const char *name;
+		size_t seen;
+	} known[] = {
+		{ "scheduler", offsetof(struct prof_kernel, scheduler) },
+		{ "interrupts", offsetof(struct prof_kernel, interrupts) },
+		{ "io_uring worker threads", offsetof(struct prof_kernel, workers) },
+		{ "TCP retransmissions", offsetof(struct prof_kernel, segments) },
+	};
 
 	grown = realloc(set->kernels, (set->kernel_count + 1) * sizeof(*grown));
 	if (!grown)
@@ -327,13 +382,15 @@ static void read_kernel(struct prof_set *set, struct json_object *from, const ch
 		get_words(name, sizeof(name), probe, "name");
 		get_words(state, sizeof(state), probe, "state");
 		get_words(why, sizeof(why), probe, "why");
-		if (!strcmp(name, "scheduler"))
-			kernel->scheduler = !strcmp(state, "ok");
+		for (unsigned int k = 0; k < sizeof(known) / sizeof(known[0]); k++)
+			if (!strcmp(name, known[k].name))
+				*(bool *)((char *)kernel + known[k].seen) = !strcmp(state, "ok");
 		if (strcmp(state, "ok"))
 			prof_unseen(set, "%s: %s%s%s (%s)", name, state, why[0] ? ": " : "", why,
 				    file);
 	}
 	bad = read_events(&kernel->events, prof_get_array(from, "events"));
+	pick_off(kernel);
 	if (bad)
 		prof_problem(set, "%s: %llu kernel events make no sense and are left out", file,
 			     (unsigned long long)bad);

@@ -73,7 +73,47 @@ static void segment_name(char *name, size_t room, const struct prof_segment *seg
 			 prof_phase_defs[segment->last].name);
 }
 
-static struct json_object *phase_of(const struct prof_budget *budget, struct prof_segment *segment)
+/* What a host did meanwhile, whatever was blamed: thread states add up to the phase where the scheduler was seen. */
+static struct json_object *hosts_of(const struct prof_pair *pair,
+				    const struct prof_segment *segment)
+{
+	static const char *const sides[PROF_SIDES] = { "source", "destination" };
+	struct json_object *hosts = json_object_new_array();
+
+	for (unsigned int at = 0; at < PROF_SIDES; at++) {
+		const struct prof_host *host = &segment->host[at];
+		const struct prof_side *side = pair->side[at];
+		struct json_object *one;
+		char key[32];
+
+		if (!segment->side[at] || !side || !side->kernel)
+			continue;
+		one = json_object_new_object();
+		add_text(one, "side", sides[at]);
+		for (unsigned int state = 0; host->seen && state < PROF_THREAD_COUNT; state++) {
+			snprintf(key, sizeof(key), "%s_ns", prof_thread_states[state]);
+			add(one, key, host->ns[state]);
+		}
+		if (host->seen)
+			add(one, "switches", host->switches);
+		if (host->seen)
+			add(one, "worker_ns", host->worker_ns);
+		if (side->kernel->interrupts) {
+			add(one, "interrupts", host->interrupts);
+			add(one, "interrupt_ns", host->interrupt_ns);
+			add(one, "softirq_ns", host->softirq_ns);
+		}
+		if (side->kernel->workers)
+			add(one, "io_wq_punts", host->punts);
+		if (side->kernel->segments && pair->vf[at]->local_port)
+			add(one, "retransmits", host->retransmits);
+		json_object_array_add(hosts, one);
+	}
+	return hosts;
+}
+
+static struct json_object *phase_of(const struct prof_pair *pair, const struct prof_budget *budget,
+				    struct prof_segment *segment)
 {
 	struct json_object *phase = json_object_new_object(), *counts = json_object_new_object();
 	char name[64];
@@ -95,6 +135,7 @@ static struct json_object *phase_of(const struct prof_budget *budget, struct pro
 	add(counts, "retransmits", segment->counts.retransmits);
 	add(counts, "rtt_us", segment->counts.rtt_us);
 	json_object_object_add(phase, "counts", counts);
+	json_object_object_add(phase, "hosts", hosts_of(pair, segment));
 	return phase;
 }
 
@@ -146,6 +187,11 @@ static void say_what_is_missing(struct prof_set *set, const struct prof_pair *pa
 				set,
 				"the scheduler at the %s: whether the engine ran, waited or was preempted",
 				where);
+		if (pair->side[at]->kernel && pair->side[at]->kernel->segments && !vf->local_port)
+			prof_unseen(
+				set,
+				"retransmissions at the %s: the migration had no TCP connection of its own",
+				where);
 		if (vf->marks_lost)
 			prof_problem(set, "VF %u: %llu phases of the %s were lost", vf->vf,
 				     (unsigned long long)vf->marks_lost, where);
@@ -186,7 +232,7 @@ static struct json_object *one_vf(struct prof_set *set, const struct prof_pair *
 	for (unsigned int i = 0; i < budget.count; i++) {
 		struct prof_segment *segment = &budget.segments[i];
 
-		json_object_array_add(phases, phase_of(&budget, segment));
+		json_object_array_add(phases, phase_of(pair, &budget, segment));
 		for (unsigned int c = 0; c < PROF_CAUSE_COUNT; c++)
 			for (unsigned int at = 0; at < PROF_SIDES; at++)
 				total[c][at] += segment->cause[c][at];

@@ -46,6 +46,7 @@ static void causes(char *text, size_t room, struct json_object *of, uint64_t who
 	text[0] = 0;
 	for (unsigned int round = 0; round < 2; round++) {
 		struct json_object *best = NULL;
+		char one_cause[64];
 		uint64_t ns;
 
 		for (size_t i = 0; i < count; i++) {
@@ -59,10 +60,13 @@ static void causes(char *text, size_t room, struct json_object *of, uint64_t who
 		if (!ns || ns * 20 < whole || length + 1 >= room)
 			return;
 		shown = best;
-		length += (size_t)snprintf(text + length, room - length, "%s%s %llu%%",
-					   length ? ", " : "",
-					   prof_cause_words(prof_get_text(best, "name")),
-					   (unsigned long long)((ns * 100 + whole / 2) / whole));
+		snprintf(one_cause, sizeof(one_cause), "%s%s %llu%%", length ? ", " : "",
+			 prof_cause_words(prof_get_text(best, "name")),
+			 (unsigned long long)((ns * 100 + whole / 2) / whole));
+		/* A second one that does not fit is left out, not cut. */
+		if (length && length + strlen(one_cause) >= room)
+			return;
+		length += (size_t)snprintf(text + length, room - length, "%s", one_cause);
 	}
 }
 
@@ -137,7 +141,10 @@ static void one_vf(FILE *out, struct json_object *vf, unsigned int width, bool c
 		int left = (int)width - (int)room - (int)name_room - 24;
 
 		bar(line, room, prof_get(phase, "begin_ns"), ns, downtime);
-		causes(why, sizeof(why), phase, ns);
+		if (left < 8)
+			left = 8;
+		causes(why, (size_t)left + 1 < sizeof(why) ? (size_t)left + 1 : sizeof(why), phase,
+		       ns);
 		fprintf(out, "  %-*.*s %c %s%s%s %10s %3llu%%  %.*s\n", (int)name_room,
 			(int)name_room, prof_get_text(phase, "name"),
 			*side == 's'   ? 'S'
@@ -146,7 +153,7 @@ static void one_vf(FILE *out, struct json_object *vf, unsigned int width, bool c
 			colours ? "\033[36m" : "", line, colours ? "\033[0m" : "",
 			prof_ns(time, sizeof(time), (int64_t)ns),
 			(unsigned long long)(downtime ? (ns * 100 + downtime / 2) / downtime : 0),
-			left > 8 ? left : 8, why);
+			left, why);
 	}
 }
 
