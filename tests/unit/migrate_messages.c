@@ -102,6 +102,7 @@ static void an_offer_round_trips(void **state)
 		.lanes = 4,
 		.vf = 3,
 		.together = true,
+		.clock = true,
 		.chunk_bytes = 262144,
 		.source = "host vfio-user:/tmp/pf0.sock",
 	};
@@ -115,6 +116,7 @@ static void an_offer_round_trips(void **state)
 	assert_int_equal(again.kind, offer.kind);
 	assert_int_equal(again.lanes, 4);
 	assert_true(again.together);
+	assert_true(again.clock);
 	assert_int_equal(vf_offer_compare(&offer.about, &again.about, &err), 0);
 	for (size_t cut = 0; cut < length; cut++)
 		assert_int_equal(vf_offer_parse(&again, body, cut, &err), -EBADMSG);

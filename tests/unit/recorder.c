@@ -25,6 +25,29 @@ static void the_last_events_stay(void **state)
 	vf_recorder_free(&recorder);
 }
 
+/* A long image of chunks leaves the mode changes, the journal and TCP alone. */
+static void what_is_rare_stays(void **state)
+{
+	const struct vferry_cmd cmd = { .opcode = VFERRY_CMD_DEV_MODE_SET, .done_ns = 7 };
+	struct vf_recorder recorder = { 0 };
+
+	assert_int_equal(vf_recorder_init(&recorder, 64), 0);
+	vf_recorder_command(&recorder, &cmd);
+	vf_recorder_span(&recorder, VF_RECORD_JOURNAL, 1, 1, 2, 0);
+	for (uint64_t i = 0; i < 1000; i++)
+		vf_recorder_span(&recorder, VF_RECORD_CHUNK_OUT, 0, i, i + 1, 4096);
+	assert_int_equal(recorder.rare_count, 2);
+	assert_int_equal(recorder.rare[0].kind, VF_RECORD_COMMAND);
+	assert_int_equal(recorder.rare[1].kind, VF_RECORD_JOURNAL);
+	/* More of them than there are places go where all others go. */
+	for (unsigned int i = 0; i < VF_RECORDER_RARE; i++)
+		vf_recorder_span(&recorder, VF_RECORD_GATE, 0, 5, 6, 0);
+	assert_int_equal(recorder.rare_count, VF_RECORDER_RARE);
+	assert_int_equal(recorder.next, 1002);
+	assert_int_equal(recorder.ring[1001 & recorder.mask].kind, VF_RECORD_GATE);
+	vf_recorder_free(&recorder);
+}
+
 static void marks_are_kept_and_counted(void **state)
 {
 	struct vf_recorder recorder = { 0 };
@@ -80,6 +103,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_last_events_stay),
+		cmocka_unit_test(what_is_rare_stays),
 		cmocka_unit_test(marks_are_kept_and_counted),
 		cmocka_unit_test(nothing_is_recorded_without_memory),
 		cmocka_unit_test(what_an_event_costs),

@@ -6,7 +6,9 @@
 #include <unistd.h>
 #include <vferry/admin.h>
 #include <vferry/phase.h>
+#include "profile/ask.h"
 #include "profile/probes.h"
+#include "profile/profile.h"
 #include "trace/attach.h"
 
 #define VFS_MOST 1024u
@@ -24,6 +26,8 @@ struct prof_probes {
 	struct seen *seen;
 	unsigned int count;
 	pid_t pid;
+	int64_t namespace_ns;
+	uint64_t from; /* on the engine's clock */
 };
 
 static void add(struct json_object *to, const char *key, uint64_t value)
@@ -53,7 +57,9 @@ static struct seen *seen_by_id(struct prof_probes *probes, const struct vft_even
 	*grown = (struct seen){
 		.id = event->owner,
 		.member = event->member,
-		.destination = event->what >= VFERRY_PHASE_DST_OFFER,
+		.destination = event->kind == VFT_EVENT_CHUNK
+				       ? event->what
+				       : event->what >= VFERRY_PHASE_DST_OFFER,
 		.marks = json_object_new_array(),
 		.events = json_object_new_array(),
 	};
@@ -78,7 +84,17 @@ static int on_event(void *arg, void *data, size_t size)
 
 	if (size < sizeof(*event) || event->source != VFT_ENGINE)
 		return 0;
-	if (event->kind == VFT_EVENT_PHASE) {
+	if (event->kind == VFT_EVENT_CHUNK) {
+		seen = seen_by_id(probes, event);
+		if (!seen)
+			return 0;
+		json = json_object_new_object();
+		add_text(json, "kind", event->what ? "chunk_in" : "chunk_out");
+		add(json, "begin_ns", event->begin_ns);
+		add(json, "bytes", event->bytes);
+		add(json, "at_ns", event->end_ns);
+		json_object_array_add(seen->events, json);
+	} else if (event->kind == VFT_EVENT_PHASE) {
 		seen = seen_by_id(probes, event);
 		if (!seen)
 			return 0;
@@ -107,13 +123,18 @@ static int on_event(void *arg, void *data, size_t size)
 
 int prof_probes_open(struct prof_probes **out, pid_t pid, struct vferry_error *err)
 {
-	const struct vft_filter filter = { .pid = pid, .commands = true, .engine = true };
+	const struct vft_filter filter = {
+		.pid = pid,
+		.commands = true,
+		.engine = true,
+	};
 	struct prof_probes *probes = calloc(1, sizeof(*probes));
 	int ret;
 
 	if (!probes)
 		return vferry_fail(err, -ENOMEM, "no memory");
 	probes->pid = pid;
+	probes->namespace_ns = prof_namespace_ns(pid);
 	ret = vft_tracer_open(&probes->tracer, &filter, err);
 	if (!ret) {
 		ret = vft_tracer_attach(probes->tracer, err);
@@ -130,6 +151,7 @@ int prof_probes_open(struct prof_probes **out, pid_t pid, struct vferry_error *e
 		prof_probes_close(probes);
 		return ret;
 	}
+	probes->from = (uint64_t)(prof_now_ns() + probes->namespace_ns);
 	*out = probes;
 	return 0;
 }
@@ -144,7 +166,26 @@ void prof_probes_read(struct prof_probes *probes)
 	ring_buffer__consume(probes->ring);
 }
 
-static struct json_object *one_vf(const struct seen *seen, uint64_t lost)
+/* As the marks tell it: whether it failed, and why, only the engine knows. */
+static const char *outcome(const struct seen *seen)
+{
+	size_t count = json_object_array_length(seen->marks);
+	const char *last = "";
+
+	for (size_t i = 0; i < count; i++) {
+		const char *phase =
+			prof_get_text(json_object_array_get_idx(seen->marks, i), "phase");
+
+		if (!strcmp(phase, "source_active") || !strcmp(phase, "destination_active"))
+			return "moved";
+		if (!strcmp(phase, "source_back") || !strcmp(phase, "destination_refused"))
+			last = phase;
+	}
+	return *last ? "taken_back" : "not_known";
+}
+
+static struct json_object *one_vf(const struct prof_probes *probes, const struct seen *seen,
+				  uint64_t lost)
 {
 	struct json_object *vf = json_object_new_object();
 	uint64_t number = seen->id;
@@ -154,9 +195,10 @@ static struct json_object *one_vf(const struct seen *seen, uint64_t lost)
 	snprintf(id, sizeof(id), "%016llx", (unsigned long long)htobe64(number));
 	add(vf, "vf", seen->member);
 	add_text(vf, "id", id);
-	add_text(vf, "outcome", "not_known");
+	add_text(vf, "outcome", outcome(seen));
 	json_object_object_add(vf, "marks", json_object_get(seen->marks));
 	add(vf, "events_lost", lost);
+	add(vf, "events_from_ns", probes->from);
 	json_object_object_add(vf, "events", json_object_get(seen->events));
 	return vf;
 }
@@ -174,8 +216,8 @@ void prof_probes_result(struct prof_probes *probes, struct json_object *sides)
 
 		for (unsigned int i = 0; i < probes->count; i++)
 			if (probes->seen[i].destination == destination)
-				json_object_array_add(
-					vfs, one_vf(&probes->seen[i], lost[VFT_LOST_EVENTS]));
+				json_object_array_add(vfs, one_vf(probes, &probes->seen[i],
+								  lost[VFT_LOST_EVENTS]));
 		if (!json_object_array_length(vfs)) {
 			json_object_put(vfs);
 			continue;
@@ -184,8 +226,10 @@ void prof_probes_result(struct prof_probes *probes, struct json_object *sides)
 		add_text(side, "role", destination ? "destination" : "source");
 		add_text(side, "origin", "probes");
 		add_text(side, "why", "asked");
-		add(side, "pid", (uint64_t)probes->pid);
+		add(side, "pid", (uint64_t)prof_inside(probes->pid));
 		add_text(side, "boot_id", boot);
+		json_object_object_add(side, "clock_namespace_ns",
+				       json_object_new_int64(probes->namespace_ns));
 		add_text(side, "host", host);
 		json_object_object_add(side, "vfs", vfs);
 		json_object_array_add(sides, side);

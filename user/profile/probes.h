@@ -19,6 +19,8 @@ void prof_probes_close(struct prof_probes *probes);
 
 /** prof_boot_id() - tells this host's clock since its boot from every other. */
 void prof_boot_id(char text[64]);
+/** prof_now_ns() - the kernel's own monotonic clock, without what our time namespace adds. */
+int64_t prof_now_ns(void);
 /** prof_namespace_ns() - what its time namespace adds to the monotonic clock of @pid. */
 int64_t prof_namespace_ns(pid_t pid);
 

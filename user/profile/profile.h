@@ -87,6 +87,7 @@ struct prof_vf {
 	int64_t failed_at;
 	int failed_code;
 	uint64_t events_lost, marks_lost;
+	int64_t lost_until; /* what was lost lies before; 0: not known */
 	unsigned int local_port, peer_port;
 	struct prof_events events;
 };

@@ -280,6 +280,7 @@ static void read_vf(struct prof_set *set, struct prof_vf *vf, struct json_object
 	read_marks(vf, prof_get_array(from, "marks"));
 	vf->marks_lost = prof_get(from, "marks_lost");
 	vf->events_lost = prof_get(from, "events_lost");
+	vf->lost_until = get_time(from, "events_lost_until_ns");
 	vf->local_port = get_small(from, "local_port", 0xffff);
 	vf->peer_port = get_small(from, "peer_port", 0xffff);
 	bad = read_events(&vf->events, prof_get_array(from, "events"));

@@ -197,7 +197,8 @@ static void say_what_is_missing(struct prof_set *set, const struct prof_pair *pa
 				     (unsigned long long)vf->marks_lost, where);
 		if (!vf->events_lost || !vf->events.count || budget->basis == PROF_BASIS_NONE)
 			continue;
-		first = prof_on_source(pair, (enum prof_at)at, vf->events.at[0].end);
+		first = prof_on_source(pair, (enum prof_at)at,
+				       vf->lost_until ? vf->lost_until : vf->events.at[0].end);
 		if (first > budget->begin)
 			prof_problem(
 				set,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Run a command with its engines' recorders open and the kernel looked at; or follow a process that runs. */
-#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "profile/ask.h"
 #include "profile/run.h"
 
 static int64_t now_ns(void)
@@ -44,12 +45,14 @@ static pid_t start(char *const *command, const char *dir, const sigset_t *mask, 
 }
 
 /* Until the process has ended. Signals that ask us to end are for it: it knows what may be undone. */
-static int follow(struct prof_run *run, struct prof_watch *watch, pid_t pid, int signals)
+static int follow(struct prof_run *run, struct prof_watch *watch, pid_t pid, int signals,
+		  bool *ended)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	int64_t deadline = run->timeout_ns ? now_ns() + (int64_t)run->timeout_ns : 0;
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	int ret = pidfd < 0 ? -errno : 0;
 
+	*ended = false;
 	while (!ret) {
 		struct pollfd fds[3] = {
 			{ .fd = pidfd, .events = POLLIN },
@@ -77,45 +80,43 @@ static int follow(struct prof_run *run, struct prof_watch *watch, pid_t pid, int
 			if (info.ssi_code <= 0)
 				kill(pid, (int)info.ssi_signo);
 		}
-		if (fds[0].revents)
+		if (fds[0].revents) {
+			*ended = true;
 			break;
+		}
 	}
 	if (pidfd >= 0)
 		close(pidfd);
 	return ret;
 }
 
-static void move_members(struct json_object *to, struct json_object *from, const char *key)
-{
-	struct json_object *target = NULL, *list = prof_get_array(from, key);
-
-	json_object_object_get_ex(to, key, &target);
-	for (size_t i = 0; list && i < json_object_array_length(list); i++)
-		json_object_array_add(target, json_object_get(json_object_array_get_idx(list, i)));
-}
-
 /* What the engines have left there; the folder is ours, and goes. */
 static void gather(struct json_object *doc, const char *dir)
 {
-	DIR *folder = opendir(dir);
-	struct dirent *entry;
-	char path[600];
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	while (folder && (entry = readdir(folder))) {
-		struct json_object *one;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
-		one = json_object_from_file(path);
-		if (one)
-			move_members(doc, one, "sides");
-		json_object_put(one);
-		unlink(path);
-	}
-	if (folder)
-		closedir(folder);
+	if (fd >= 0)
+		prof_gather(prof_get_array(doc, "sides"), fd);
 	rmdir(dir);
+}
+
+/* An engine that ran before us: what it has recorded itself, or why that is not there. */
+static void add_asked(struct json_object *doc, struct prof_ask *ask, const struct vferry_error *why,
+		      bool running)
+{
+	struct json_object *not_seen = prof_get_array(doc, "not_seen");
+	char words[sizeof(why->text) + 128];
+
+	if (prof_ask_close(ask, prof_get_array(doc, "sides")))
+		return;
+	snprintf(
+		words, sizeof(words),
+		"journal, hooks, TCP, clock, passes, and why it failed if it did: %s",
+		why->code ? why->text
+		: running
+			? "the engine still runs, and tells them at its end"
+			: "the engine left no recording (killed, of another version, or its move had ended before)");
+	json_object_array_add(not_seen, json_object_new_string(words));
 }
 
 static struct json_object *document(struct prof_watch *watch, const struct vferry_error *why)
@@ -142,11 +143,13 @@ struct json_object *prof_run(struct prof_run *run, struct vferry_error *err)
 {
 	char dir[] = "/tmp/vferry-profile-XXXXXX";
 	struct prof_watch *watch = NULL;
-	struct vferry_error why = { 0 };
+	struct prof_ask *ask = NULL;
+	struct vferry_error why = { 0 }, why_not_asked = { 0 };
 	struct json_object *doc = NULL;
 	int signals, status = 0, ret = 0, go[2] = { -1, -1 };
 	pid_t pid = run->pid;
 	sigset_t set, before;
+	bool ended;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
@@ -169,17 +172,16 @@ struct json_object *prof_run(struct prof_run *run, struct vferry_error *err)
 		ret = write(go[1], "", 1) == 1 ? 0 : -errno;
 		close(go[1]);
 	} else {
-		if (!watch) {
-			vferry_fail(err, why.code,
-				    "%s; a process that runs can be profiled by its probes only",
-				    why.text);
-			goto out;
-		}
-		ret = prof_watch_probes(watch, pid, err);
+		prof_ask_open(&ask, pid, &why_not_asked);
+		if (watch)
+			ret = prof_watch_probes(watch, pid, err);
+		else if (!ask)
+			ret = vferry_fail(err, why.code, "%s; and %s", why.text,
+					  why_not_asked.text);
 		if (ret)
 			goto out;
 	}
-	ret = follow(run, watch, pid, signals);
+	ret = follow(run, watch, pid, signals, &ended);
 	if (ret)
 		vferry_fail(err, ret, "cannot follow process %d: %s", pid, strerror(-ret));
 	if (run->command && waitpid(pid, &status, 0) == pid)
@@ -188,12 +190,18 @@ struct json_object *prof_run(struct prof_run *run, struct vferry_error *err)
 		if (watch)
 			prof_watch_read(watch);
 		doc = document(watch, &why);
-		if (run->command)
+		if (run->command) {
 			gather(doc, dir);
+		} else {
+			add_asked(doc, ask, &why_not_asked, !ended);
+			ask = NULL;
+		}
 		if (watch)
 			prof_watch_result(watch, doc);
+		prof_reconcile(prof_get_array(doc, "sides"));
 	}
 out:
+	prof_ask_close(ask, NULL);
 	if (run->command)
 		rmdir(dir);
 	prof_watch_close(watch);

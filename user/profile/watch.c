@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "bpf/profile.h"
 #include "bpf/profile.skel.h"
+#include "profile/ask.h"
 #include "profile/probes.h"
 #include "profile/run.h"
 #include "trace/attach.h"
@@ -39,11 +40,10 @@ struct prof_watch {
 	int64_t from;
 	struct rung rungs[RUNGS];
 	struct prof_probes *probes;
-	pid_t pid;
+	pid_t pid, inside; /* its number in its own namespace */
 };
 
-/* The kernel's own clock: ours without what our time namespace adds. */
-static int64_t now_ns(void)
+int64_t prof_now_ns(void)
 {
 	struct timespec now;
 
@@ -244,7 +244,7 @@ int prof_watch_open(struct prof_watch **out, struct vferry_error *err)
 		ret = vferry_fail(err, -errno, "cannot map the ring buffer: %s", strerror(errno));
 		goto fail;
 	}
-	watch->from = now_ns();
+	watch->from = prof_now_ns();
 	*out = watch;
 	return 0;
 fail:
@@ -257,6 +257,7 @@ int prof_watch_pid(struct prof_watch *watch, pid_t pid)
 	__u32 key = (__u32)pid, yes = 1;
 
 	watch->pid = pid;
+	watch->inside = prof_inside(pid);
 	return bpf_map_update_elem(bpf_map__fd(watch->skeleton->maps.watched), &key, &yes, BPF_ANY);
 }
 
@@ -406,7 +407,7 @@ static struct json_object *one_kernel(struct prof_watch *watch, struct json_obje
 	add(kernel, "pid", prof_get(side, "pid"));
 	/* Times are the kernel's, without what a time namespace adds for the engine. */
 	add(kernel, "from_ns", (uint64_t)from);
-	add(kernel, "to_ns", (uint64_t)now_ns());
+	add(kernel, "to_ns", (uint64_t)prof_now_ns());
 	add(kernel, "events_lost", counters->lost + counters->segments_lost + watch->dropped);
 	for (unsigned int i = 0; i < RUNGS; i++) {
 		struct json_object *probe = json_object_new_object();
@@ -432,7 +433,7 @@ void prof_watch_result(struct prof_watch *watch, struct json_object *doc)
 
 	if (watch->probes)
 		prof_probes_result(watch->probes, sides);
-	side = side_of(sides, (uint32_t)watch->pid);
+	side = side_of(sides, (uint32_t)watch->inside);
 	if (side)
 		json_object_array_add(kernels,
 				      one_kernel(watch, side, (uint32_t)watch->pid, watch->from));

@@ -39,6 +39,10 @@ void vf_clock_exchange(struct vf_source *source, vf_lane_fn then)
 		then(&source->lane);
 		return;
 	}
+	if (!source->has_clock) {
+		then(&source->lane);
+		return;
+	}
 	source->after_clock = then;
 	source->clock_number = 0;
 	source->lane.clock = (struct vf_clock){ 0 };

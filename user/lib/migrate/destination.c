@@ -196,6 +196,7 @@ static void accept_offer(struct vf_lane *lane)
 	struct vf_message message = { .bytes = vf_arena_slot_bytes(lane->move->owner->arena) };
 
 	destination->accepted = true;
+	message.flags = destination->offer.clock ? VF_ACCEPT_CLOCK : 0;
 	VF_FAULT_POINT("destination-accept");
 	vf_lane_phase(lane, VFERRY_PHASE_DST_ACCEPT);
 	vf_lane_say(lane, VF_FRAME_ACCEPT, &message);

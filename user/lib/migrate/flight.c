@@ -69,9 +69,36 @@ static struct json_object *event(const struct vf_record *record)
 	return json;
 }
 
+static int by_time(const void *a, const void *b)
+{
+	const struct vf_record *one = *(struct vf_record *const *)a;
+	const struct vf_record *two = *(struct vf_record *const *)b;
+
+	return one->at < two->at ? -1 : one->at > two->at;
+}
+
+/* The ring and what it does not overwrite, in the order of time. */
+static void add_events(struct json_object *vf, const struct vf_recorder *recorder, uint64_t first)
+{
+	size_t count = (size_t)(recorder->next - first) + recorder->rare_count, used = 0;
+	const struct vf_record **all = calloc(count ? count : 1, sizeof(*all));
+	struct json_object *events = json_object_new_array();
+
+	for (uint64_t i = first; all && recorder->ring && i < recorder->next; i++)
+		all[used++] = &recorder->ring[i & recorder->mask];
+	for (uint32_t i = 0; all && i < recorder->rare_count; i++)
+		all[used++] = &recorder->rare[i];
+	if (all)
+		qsort(all, used, sizeof(*all), by_time);
+	for (size_t i = 0; i < used; i++)
+		json_object_array_add(events, event(all[i]));
+	json_object_object_add(vf, "events", events);
+	free(all);
+}
+
 static void add_recorder(struct json_object *vf, const struct vf_recorder *recorder)
 {
-	struct json_object *marks = json_object_new_array(), *events = json_object_new_array();
+	struct json_object *marks = json_object_new_array();
 	uint64_t size = (uint64_t)recorder->mask + 1;
 	uint64_t first = recorder->next > size ? recorder->next - size : 0;
 
@@ -86,12 +113,12 @@ static void add_recorder(struct json_object *vf, const struct vf_recorder *recor
 		add(json, "at_ns", mark->at);
 		json_object_array_add(marks, json);
 	}
-	for (uint64_t i = first; recorder->ring && i < recorder->next; i++)
-		json_object_array_add(events, event(&recorder->ring[i & recorder->mask]));
 	json_object_object_add(vf, "marks", marks);
 	add(vf, "marks_lost", recorder->marks_lost);
 	add(vf, "events_lost", first);
-	json_object_object_add(vf, "events", events);
+	if (first)
+		add(vf, "events_lost_until_ns", recorder->ring[first & recorder->mask].at);
+	add_events(vf, recorder, first);
 	if (recorder->local_port) {
 		add(vf, "local_port", recorder->local_port);
 		add(vf, "peer_port", recorder->peer_port);
@@ -239,9 +266,29 @@ static int put(const char *path, struct json_object *doc, struct vferry_error *e
 	return vferry_fail(err, ret, "cannot write %s: %s", path, strerror(-ret));
 }
 
-static const char *reason(const struct vf_move *move)
+/*
+ * vferry profile --pid asks an engine that runs already by a folder in the run folder: looked for once, when all is over. It must be
+ * ours, so that nobody else is told.
+ */
+static const char *asked_for(const struct vf_move *move, char *dir, size_t room)
 {
-	const char *why = move->opts->record_dir ? "asked" : NULL;
+	char run[256];
+	struct stat status;
+
+	if (move->opts->record_dir)
+		return move->opts->record_dir;
+	if (vf_run_dir(run, sizeof(run), NULL))
+		return NULL;
+	snprintf(dir, room, "%s/profile-%d", run, getpid());
+	if (lstat(dir, &status) || !S_ISDIR(status.st_mode) || status.st_uid != geteuid() ||
+	    status.st_mode & 077)
+		return NULL;
+	return dir;
+}
+
+static const char *reason(const struct vf_move *move, bool asked)
+{
+	const char *why = asked ? "asked" : NULL;
 
 	for (uint32_t i = 0; i < move->count; i++) {
 		const struct vferry_vf_result *result = move->lanes[i]->result;
@@ -257,15 +304,16 @@ static const char *reason(const struct vf_move *move)
 void vf_flight_write(struct vf_move *move)
 {
 	struct vferry_move *result = move->result;
-	const char *why = move->count ? reason(move) : NULL;
-	char run[256], dir[300], path[512];
+	char run[256], dir[300], asked_dir[300], path[512];
+	const char *asked = asked_for(move, asked_dir, sizeof(asked_dir));
+	const char *why = move->count ? reason(move, asked) : NULL;
 	struct json_object *doc;
 
 	/* A VF that nobody has spoken of yet has nothing to tell. */
 	if (!why || !move->lanes[0]->recorder.mark_count)
 		return;
-	if (move->opts->record_dir) {
-		snprintf(dir, sizeof(dir), "%s", move->opts->record_dir);
+	if (asked) {
+		snprintf(dir, sizeof(dir), "%s", asked);
 	} else {
 		if (vf_run_dir(run, sizeof(run), &result->recording_why))
 			return;
@@ -279,9 +327,10 @@ void vf_flight_write(struct vf_move *move)
 	snprintf(path, sizeof(path), "%s/%s-%s.json", dir, vf_role_name(move->lanes[0]->side->role),
 		 move->lanes[0]->result->id[0] ? move->lanes[0]->result->id : "without-id");
 	doc = document(move, why);
-	if (!put(path, doc, &result->recording_why))
+	/* What was asked for from outside is taken away by who asked. */
+	if (!put(path, doc, &result->recording_why) && asked != asked_dir)
 		snprintf(result->recording, sizeof(result->recording), "%s", path);
 	json_object_put(doc);
-	if (!move->opts->record_dir)
+	if (!asked)
 		tidy(dir);
 }

@@ -59,7 +59,7 @@ int vf_message_parse(struct vf_message *message, const void *body, size_t length
 	if (message->state && !strcmp(vferry_state_name(message->state), "none"))
 		return vferry_fail(err, -EBADMSG, "a message with the unknown state %u",
 				   message->state);
-	if (message->flags & ~(uint32_t)(VF_END_FINAL | VF_END_NOTHING))
+	if (message->flags & ~(uint32_t)(VF_END_FINAL | VF_END_NOTHING | VF_ACCEPT_CLOCK))
 		return vferry_fail(err, -EBADMSG, "a message with the unknown flags 0x%x",
 				   message->flags);
 	return 0;

@@ -53,14 +53,15 @@ static inline const char *vf_frame_name(unsigned int type)
 #define VF_LANES_MAX	 255
 #define VF_LANE_ALL \
 	0xffffffffu /* REFUSE, ABORT of the whole run; QUERY and STATE, which are of no run */
-#define VF_END_FINAL   0x1 /* END of the last image: all that follows is LOADED */
-#define VF_END_NOTHING 0x2 /* the pass had no bytes */
+#define VF_ACCEPT_CLOCK 0x4 /* ACCEPT: PING is answered; said only to who offered to ask */
+#define VF_END_FINAL	0x1 /* END of the last image: all that follows is LOADED */
+#define VF_END_NOTHING	0x2 /* the pass had no bytes */
 
 /**
  * struct vf_message - body of the small frames: ACCEPT, END, STAGED, LOADED, RELEASE, ACTIVE, DONE, QUERY, STATE, PING, PONG
  * @id: of this VF's migration
  * @state: the sender's state
- * @flags: VF_END_*
+ * @flags: VF_END_*, VF_ACCEPT_CLOCK
  * @pass: END, STAGED: number of the image, from 0
  * @bytes: END: of this pass; STAGED, LOADED: staged so far; ACCEPT: largest chunk that the destination takes
  * PING and PONG (the clocks): @pass is the exchange's number; PING: @ns when it was sent; PONG: @bytes when PING came, @ns when PONG was sent

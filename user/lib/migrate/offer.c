@@ -65,6 +65,7 @@ char *vf_offer_pack(const struct vf_offer *offer, size_t *length)
 	json_object_object_add(json, "vfs", json_object_new_int((int)offer->lanes));
 	json_object_object_add(json, "vf", json_object_new_int(offer->vf));
 	json_object_object_add(json, "together", json_object_new_boolean(offer->together));
+	json_object_object_add(json, "clock", json_object_new_boolean(offer->clock));
 	json_object_object_add(json, "chunk_bytes", json_object_new_int((int)offer->chunk_bytes));
 	json_object_object_add(json, "source", json_object_new_string(offer->source));
 	json_object_object_add(json, "device", pack_about(&offer->about));
@@ -163,6 +164,7 @@ static int parse(struct vf_offer *offer, struct json_object *json, struct vferry
 	const char *source = vf_json_string(json, "source", sizeof(offer->source));
 	struct json_object *device;
 	int64_t version, stream, lanes, vf, chunk;
+	struct json_object *clock;
 	unsigned int n;
 
 	if (!schema || strcmp(schema, "vferry.offer") ||
@@ -193,6 +195,8 @@ static int parse(struct vf_offer *offer, struct json_object *json, struct vferry
 	    !json_object_is_type(device, json_type_object))
 		return vferry_fail(err, -EBADMSG,
 				   "the offer lacks a value, or has one that cannot be");
+	offer->clock =
+		json_object_object_get_ex(json, "clock", &clock) && json_object_get_boolean(clock);
 	if (parse_about(device, &offer->about))
 		return vferry_fail(
 			err, -EBADMSG,

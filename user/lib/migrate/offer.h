@@ -22,6 +22,7 @@ struct vf_offer {
 	uint32_t lanes; /* VFs in this run */
 	uint16_t vf;	/* at the source, for messages */
 	bool together;
+	bool clock; /* the source knows PING and PONG; a peer that does not know the word passes over it */
 	uint32_t chunk_bytes; /* largest CONTEXT frame */
 	char source[320];     /* host and owner, for messages */
 	struct vf_description about;

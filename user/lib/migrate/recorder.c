@@ -14,11 +14,13 @@ int vf_recorder_init(struct vf_recorder *recorder, uint32_t events)
 
 	while (size < events && size < VF_RECORDER_EVENTS_MOST)
 		size <<= 1;
-	if (posix_memalign((void **)&recorder->ring, 64, size * sizeof(*recorder->ring))) {
+	if (posix_memalign((void **)&recorder->ring, 64,
+			   (size + VF_RECORDER_RARE) * sizeof(*recorder->ring))) {
 		recorder->ring = NULL;
 		return -ENOMEM;
 	}
-	memset(recorder->ring, 0, size * sizeof(*recorder->ring));
+	memset(recorder->ring, 0, (size + VF_RECORDER_RARE) * sizeof(*recorder->ring));
+	recorder->rare = recorder->ring + size;
 	recorder->mask = size - 1;
 	return 0;
 }
@@ -26,7 +28,7 @@ int vf_recorder_init(struct vf_recorder *recorder, uint32_t events)
 void vf_recorder_free(struct vf_recorder *recorder)
 {
 	free(recorder->ring);
-	recorder->ring = NULL;
+	recorder->ring = recorder->rare = NULL;
 }
 
 static uint32_t bytes_of(const struct vferry_cmd *cmd)
@@ -48,7 +50,8 @@ void vf_recorder_command(struct vf_recorder *recorder, const struct vferry_cmd *
 {
 	if (!recorder->ring)
 		return;
-	*vf_recorder_add(recorder) = (struct vf_record){
+	*(cmd->opcode == VFERRY_CMD_DEV_MODE_SET ? vf_recorder_rare(recorder)
+						 : vf_recorder_add(recorder)) = (struct vf_record){
 		.at = cmd->done_ns,
 		.a = cmd->submit_ns,
 		.b = cmd->issue_ns,
@@ -90,7 +93,7 @@ void vf_recorder_tcp(struct vf_recorder *recorder, int fd, enum vferry_phase pha
 		if (!getpeername(fd, (struct sockaddr *)&address, &size))
 			recorder->peer_port = port_of(&address);
 	}
-	*vf_recorder_add(recorder) = (struct vf_record){
+	*vf_recorder_rare(recorder) = (struct vf_record){
 		.at = vf_now_ns(),
 		.a = info.tcpi_rtt,
 		.b = info.tcpi_total_retrans,

@@ -16,6 +16,7 @@
 #define VF_RECORDER_EVENTS	512u   /* of a VF, always */
 #define VF_RECORDER_EVENTS_MOST 16384u /* of a VF, while someone profiles */
 #define VF_RECORDER_MARKS	64u    /* phases and failures: never overwritten */
+#define VF_RECORDER_RARE	48u    /* what happens a few times in a migration: likewise */
 
 /* X(NAME, number, "name in the file") */
 #define VF_RECORDS(X)                                                                      \
@@ -66,6 +67,8 @@ struct vf_recorder {
 	struct vf_record *ring; /* a power of two of them */
 	uint32_t mask;
 	uint64_t next; /* events ever; those beyond the ring's size have overwritten the oldest */
+	struct vf_record *rare; /* behind the ring, in the same memory */
+	uint32_t rare_count;
 	struct vf_mark marks[VF_RECORDER_MARKS];
 	uint32_t mark_count;
 	uint32_t marks_lost;
@@ -84,6 +87,14 @@ static inline struct vf_record *vf_recorder_add(struct vf_recorder *recorder)
 	return &recorder->ring[recorder->next++ & recorder->mask];
 }
 
+/** vf_recorder_rare() - likewise, for what a long image must not overwrite: mode changes, journal, hooks, TCP. */
+static inline struct vf_record *vf_recorder_rare(struct vf_recorder *recorder)
+{
+	if (recorder->rare_count == VF_RECORDER_RARE)
+		return vf_recorder_add(recorder);
+	return &recorder->rare[recorder->rare_count++];
+}
+
 static inline void vf_recorder_mark(struct vf_recorder *recorder, uint32_t phase, int code,
 				    uint64_t at)
 {
@@ -100,13 +111,15 @@ static inline void vf_recorder_span(struct vf_recorder *recorder, enum vf_record
 {
 	if (!recorder->ring)
 		return;
-	*vf_recorder_add(recorder) = (struct vf_record){
-		.at = end,
-		.a = begin,
-		.bytes = bytes,
-		.kind = (uint16_t)kind,
-		.what = what,
-	};
+	*(kind == VF_RECORD_CHUNK_OUT || kind == VF_RECORD_CHUNK_IN ? vf_recorder_add(recorder)
+								    : vf_recorder_rare(recorder)) =
+		(struct vf_record){
+			.at = end,
+			.a = begin,
+			.bytes = bytes,
+			.kind = (uint16_t)kind,
+			.what = what,
+		};
 }
 
 /** vf_recorder_command() - a command has ended. */

@@ -170,6 +170,7 @@ static void offer(struct vf_lane *lane)
 		.kind = run->kind,
 		.lanes = lane->move->count,
 		.vf = lane->vf,
+		.clock = run->kind == VF_OFFER_MIGRATION,
 		.together = lane->move->together,
 		.chunk_bytes = run->chunk_bytes,
 		.about = lane->about,
@@ -285,9 +286,10 @@ static void lane_frame(struct vf_source *source, const struct vf_frame *frame, v
 	if (lane->failing) /* on the way back */
 		return;
 	if (frame->type == VF_FRAME_ACCEPT && !source->accepted &&
-	    lane->state == VFERRY_STATE_PRECOPY)
+	    lane->state == VFERRY_STATE_PRECOPY) {
+		source->has_clock = message.flags & VF_ACCEPT_CLOCK;
 		accepted(source);
-	else if (frame->type == VF_FRAME_STAGED && source->accepted && !source->ended)
+	} else if (frame->type == VF_FRAME_STAGED && source->accepted && !source->ended)
 		staged(source, &message);
 	else if (frame->type == VF_FRAME_PONG && source->after_clock)
 		vf_clock_answered(source, &message);

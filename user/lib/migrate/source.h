@@ -25,7 +25,8 @@ struct vf_source {
 	bool deposited;		 /* the keeper holds @retain's file, too */
 	struct vf_writer writer; /* takes back what was kept */
 	bool accepted, final, refused, ended, copying, restoring;
-	bool heard; /* the destination has deleted its journal */
+	bool has_clock; /* the destination answers PING */
+	bool heard;	/* the destination has deleted its journal */
 	bool reads_clear;
 	bool ready, resting; /* of a group: this one need not read on; and does not */
 
@@ -69,7 +70,7 @@ void vf_source_read(struct vf_source *source, uint64_t estimate);
 void vf_source_read_held(struct vf_source *source);
 
 /* clock.c: the two clocks */
-/** vf_clock_exchange() - measure the peer's clock unless that was done just now, then @then. */
+/** vf_clock_exchange() - measure the peer's clock unless that was done just now or the peer cannot, then @then. */
 void vf_clock_exchange(struct vf_source *source, vf_lane_fn then);
 void vf_clock_answered(struct vf_source *source, const struct vf_message *message);
 
