@@ -155,7 +155,8 @@ unsigned int prof_gather(struct json_object *sides, int fd)
 			continue;
 		one = load(dirfd(folder), entry->d_name);
 		list = prof_get_array(one, "sides");
-		for (size_t i = 0; sides && list && i < json_object_array_length(list); i++, found++)
+		for (size_t i = 0; sides && list && i < json_object_array_length(list);
+		     i++, found++)
 			json_object_array_add(sides,
 					      json_object_get(json_object_array_get_idx(list, i)));
 		json_object_put(one);

@@ -331,6 +331,7 @@ static void one_vf(FILE *out, struct json_object *vf)
 		waterfall(out, vf, true);
 		key(out, vf);
 		phases_table(out, vf);
+		prof_html_hosts(out, vf);
 	}
 	side_line(out, vf, "source");
 	side_line(out, vf, "destination");

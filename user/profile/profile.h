@@ -285,6 +285,8 @@ struct json_object *prof_findings(struct json_object *report);
 /** prof_text() - @all: a waterfall for each VF, however many. */
 void prof_text(FILE *out, struct json_object *report, unsigned int width, bool colours, bool all);
 int prof_html(const char *path, struct json_object *report, struct vferry_error *err);
+/** prof_html_hosts() - html_host.c: the page's part about what the hosts did */
+void prof_html_hosts(FILE *out, struct json_object *vf);
 int prof_chrome(const char *path, struct prof_set *set, struct vferry_error *err);
 int prof_metrics(const char *path, struct json_object *report, struct vferry_error *err);
 /** prof_compare() - a tree of what changed; "worse" is true past @threshold percent and noise. */
