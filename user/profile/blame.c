@@ -147,6 +147,9 @@ static void engine(struct spans *spans, const struct prof_vf *vf, enum prof_at a
 		case PROF_GATE:
 			add(spans, begin, end, PROF_CAUSE_HOOK, at);
 			break;
+		case PROF_GROUP:
+			add(spans, begin, end, PROF_CAUSE_GROUP, at);
+			break;
 		case PROF_CHUNK_OUT:
 			add(spans, begin, end, PROF_CAUSE_NETWORK, at);
 			break;

@@ -143,6 +143,9 @@ static void events(struct chrome *chrome, const struct prof_events *events, unsi
 		case PROF_GATE:
 			span(chrome, pid, tid, "hook", "hook", from, to);
 			break;
+		case PROF_GROUP:
+			span(chrome, pid, tid, "group", "waits for its group", from, to);
+			break;
 		case PROF_OFF_CPU:
 		case PROF_THREAD_OFF:
 			thread = event->kind == PROF_OFF_CPU ? tid : tid + event->tid;

@@ -170,6 +170,8 @@ static void whole_rules(struct finder *finder)
 		{ "reap", 10, "answers lay there before the engine took them" },
 		{ "queue", 10,
 		  "commands waited before the device got them: more admin queues, or fewer VFs at a time" },
+		{ "group", 10,
+		  "the VF was ready and waited for the others of its group (--together)" },
 		{ "engine", 30, "the engine itself ran" },
 		{ "wait", 30, "the engine slept, for what was not seen" },
 	};

@@ -43,13 +43,13 @@
 	{                                                                              \
 		[PROF_CAUSE_STOPPED] = "#d1242f", [PROF_CAUSE_PREEMPTED] = "#f0883e",  \
 		[PROF_CAUSE_RUNQUEUE] = "#dbab09", [PROF_CAUSE_INTERRUPT] = "#bf3989", \
-		[PROF_CAUSE_DISK] = "#9a6700", [PROF_CAUSE_LOCK] = "#c69026",          \
-		[PROF_CAUSE_WORKER] = "#116329", [PROF_CAUSE_JOURNAL] = "#a475f9",     \
-		[PROF_CAUSE_HOOK] = "#6e40c9", [PROF_CAUSE_DEVICE] = "#2f81f7",        \
-		[PROF_CAUSE_REAP] = "#79c0ff", [PROF_CAUSE_QUEUE] = "#ff8182",         \
-		[PROF_CAUSE_ENGINE] = "#2da44e", [PROF_CAUSE_NETWORK] = "#1b9e9e",     \
-		[PROF_CAUSE_WAIT] = "#8c959f", [PROF_CAUSE_REST] = "#57ab5a",          \
-		[PROF_CAUSE_UNSEEN] = "#b6bcc4",                                       \
+		[PROF_CAUSE_GROUP] = "#57606a", [PROF_CAUSE_DISK] = "#9a6700",         \
+		[PROF_CAUSE_LOCK] = "#c69026", [PROF_CAUSE_WORKER] = "#116329",        \
+		[PROF_CAUSE_JOURNAL] = "#a475f9", [PROF_CAUSE_HOOK] = "#6e40c9",       \
+		[PROF_CAUSE_DEVICE] = "#2f81f7", [PROF_CAUSE_REAP] = "#79c0ff",        \
+		[PROF_CAUSE_QUEUE] = "#ff8182", [PROF_CAUSE_ENGINE] = "#2da44e",       \
+		[PROF_CAUSE_NETWORK] = "#1b9e9e", [PROF_CAUSE_WAIT] = "#8c959f",       \
+		[PROF_CAUSE_REST] = "#57ab5a", [PROF_CAUSE_UNSEEN] = "#b6bcc4",        \
 	}
 
 #endif

@@ -14,36 +14,36 @@ enum prof_at { PROF_SOURCE = 0, PROF_DESTINATION = 1, PROF_SIDES };
  * From the source's Stop to the destination's Active: a phase begins where the one before ends, so they add up.
  * X(NAME, begins with, ends with, "side", "name", "meaning", "QEMU", "CRIU")
  */
-#define PROF_PHASES(X)                                                                                \
-	X(STOP, SRC_STOP, SRC_STOPPED, "source", "stop",                                              \
-	  "the source device stops: MODE_SET(Stop) until its answer",                                 \
-	  "src-downtime-start to src-vm-stopped", "freezing_time")                                    \
-	X(STOP_GATE, SRC_STOPPED, SRC_FREEZE, "source", "stop_gate",                                  \
-	  "the hook source-stopped (the VMM copies the last memory), and the journal",                \
-	  "src-vm-stopped", "frozen_time")                                                            \
-	X(FREEZE, SRC_FREEZE, SRC_FROZEN, "source", "freeze",                                         \
-	  "the source device freezes: MODE_SET(Freeze) until its answer",                             \
-	  "VFIO's change to STOP_COPY", "frozen_time")                                                \
-	X(FINAL_READ, SRC_FROZEN, SRC_FINAL_READ, "source", "final_read",                             \
-	  "what has changed since pre-copy is read from the source device, and sent as it comes",     \
-	  "vmstate_downtime_save", "memdump_time")                                                    \
-	X(FINAL_SEND, SRC_FINAL_READ, DST_FINAL_LAST, "both", "final_send",                           \
-	  "the rest of it is on its way: from the last READ's answer until END has arrived",          \
-	  "vmstate_downtime_save, the flush at its end", "memwrite_time")                             \
-	X(LOAD, DST_FINAL_LAST, DST_LOADED, "destination", "load",                                    \
-	  "the destination device takes in what is not yet written, until all is staged and checked", \
-	  "vmstate_downtime_load", "restore_time")                                                    \
-	X(LOADED_WORD, DST_LOADED, SRC_LOADED, "both", "loaded_word",                                 \
-	  "the word LOADED is on its way", "the return path", "none")                                 \
-	X(RELEASE_GATE, SRC_LOADED, SRC_RELEASE, "source", "release_gate",                            \
-	  "the hook before-release (memory and disks have arrived), and the journal", "none",         \
-	  "none")                                                                                     \
-	X(RELEASE_WORD, SRC_RELEASE, DST_RELEASE, "both", "release_word",                             \
-	  "the word RELEASE is on its way", "none", "none")                                           \
-	X(GRANT_GATE, DST_RELEASE, DST_GRANTED, "destination", "grant_gate",                          \
-	  "the journal, and the hook destination-before-active", "dst-precopy-bh-enter", "none")      \
-	X(ACTIVATE, DST_GRANTED, DST_ACTIVE, "destination", "activate",                               \
-	  "the destination device becomes active: MODE_SET(Active) until its answer",                 \
+#define PROF_PHASES(X)                                                                                                              \
+	X(STOP, SRC_STOP, SRC_STOPPED, "source", "stop",                                                                            \
+	  "the source device stops: MODE_SET(Stop) until its answer",                                                               \
+	  "src-downtime-start to src-vm-stopped", "freezing_time")                                                                  \
+	X(STOP_GATE, SRC_STOPPED, SRC_FREEZE, "source", "stop_gate",                                                                \
+	  "the hook source-stopped (the VMM copies the last memory), and the journal; of a group, until all have stopped",          \
+	  "src-vm-stopped", "frozen_time")                                                                                          \
+	X(FREEZE, SRC_FREEZE, SRC_FROZEN, "source", "freeze",                                                                       \
+	  "the source device freezes: MODE_SET(Freeze) until its answer",                                                           \
+	  "VFIO's change to STOP_COPY", "frozen_time")                                                                              \
+	X(FINAL_READ, SRC_FROZEN, SRC_FINAL_READ, "source", "final_read",                                                           \
+	  "what has changed since pre-copy is read from the source device, and sent as it comes",                                   \
+	  "vmstate_downtime_save", "memdump_time")                                                                                  \
+	X(FINAL_SEND, SRC_FINAL_READ, DST_FINAL_LAST, "both", "final_send",                                                         \
+	  "the rest of it is on its way: from the last READ's answer until END has arrived",                                        \
+	  "vmstate_downtime_save, the flush at its end", "memwrite_time")                                                           \
+	X(LOAD, DST_FINAL_LAST, DST_LOADED, "destination", "load",                                                                  \
+	  "the destination device takes in what is not yet written, until all is staged and checked",                               \
+	  "vmstate_downtime_load", "restore_time")                                                                                  \
+	X(LOADED_WORD, DST_LOADED, SRC_LOADED, "both", "loaded_word",                                                               \
+	  "the word LOADED is on its way", "the return path", "none")                                                               \
+	X(RELEASE_GATE, SRC_LOADED, SRC_RELEASE, "source", "release_gate",                                                          \
+	  "the hook before-release (memory and disks have arrived), and the journal; of a group, until all are loaded",             \
+	  "none", "none")                                                                                                           \
+	X(RELEASE_WORD, SRC_RELEASE, DST_RELEASE, "both", "release_word",                                                           \
+	  "the word RELEASE is on its way", "none", "none")                                                                         \
+	X(GRANT_GATE, DST_RELEASE, DST_GRANTED, "destination", "grant_gate",                                                        \
+	  "the journal, and the hook destination-before-active", "dst-precopy-bh-enter", "none")                                    \
+	X(ACTIVATE, DST_GRANTED, DST_ACTIVE, "destination", "activate",                                                             \
+	  "the destination device becomes active: MODE_SET(Active) until its answer; of a group, MODE_SET(Stop) for all before it", \
 	  "dst-precopy-bh-vm-started", "restore_time, its end")
 
 /*
@@ -91,6 +91,8 @@ enum prof_phase {
 	  "for the last time before it, or was woken from that, nothing else is blamed")                                      \
 	X(REAP, "reap", "reaping", 0, "from the interrupt being seen to the answer being taken")                              \
 	X(QUEUE, "queue", "queueing", 0, "a command of this VF waited to be given to the device")                             \
+	X(GROUP, "group", "its group", 0,                                                                                     \
+	  "the VF was ready and waited for the others of its group (--together)")                                             \
 	X(ENGINE, "engine", "engine's CPU", 1, "the engine ran")                                                              \
 	X(WORKER, "io_wq", "io_uring worker", 1,                                                                              \
 	  "the engine slept, and a worker thread of its io_uring ran or waited for a disk")                                   \

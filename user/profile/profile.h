@@ -30,6 +30,7 @@
 	X(CHUNK_IN, "chunk_in")         \
 	X(JOURNAL, "journal")           \
 	X(GATE, "gate")                 \
+	X(GROUP, "group")               \
 	X(TCP, "tcp")                   \
 	X(OFF_CPU, "off_cpu")           \
 	X(THREAD_OFF, "thread_off_cpu") \

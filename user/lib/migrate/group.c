@@ -8,12 +8,21 @@
 bool vf_group_meet(struct vf_lane *lane)
 {
 	struct vf_move *move = lane->move;
+	uint64_t now = vf_now_ns();
 
 	if (!move->together)
 		return true;
+	lane->met_ns = now;
 	if (++move->group_run.there < move->count - move->settled)
 		return false;
 	move->group_run.there = 0;
+	for (uint32_t i = 0; i < move->count; i++) {
+		struct vf_lane *one = move->lanes[i];
+
+		if (one->met_ns)
+			vf_recorder_span(&one->recorder, VF_RECORD_GROUP, 0, one->met_ns, now, 0);
+		one->met_ns = 0;
+	}
 	return true;
 }
 

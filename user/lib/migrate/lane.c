@@ -251,7 +251,14 @@ void vf_lane_phase(struct vf_lane *lane, enum vferry_phase phase)
 
 void vf_lane_gated(struct vf_lane *lane)
 {
-	vf_recorder_span(&lane->recorder, VF_RECORD_GATE, 0, lane->gate_ns, vf_now_ns(), 0);
+	struct vf_move *move = lane->move;
+	uint64_t now = vf_now_ns();
+
+	/* One hook stands for all of a group. */
+	for (uint32_t i = 0; i < move->count; i++)
+		if (move->together || move->lanes[i] == lane)
+			vf_recorder_span(&move->lanes[i]->recorder, VF_RECORD_GATE, 0,
+					 lane->gate_ns, now, 0);
 }
 
 void vf_lane_show(struct vf_lane *lane, enum vferry_phase phase, uint64_t done, uint64_t remaining)

@@ -97,6 +97,7 @@ struct vf_lane {
 	struct vf_recorder recorder;
 	struct vf_clock clock;
 	uint64_t gate_ns; /* the hook that runs was started */
+	uint64_t met_ns;  /* waits for the others of its group since */
 };
 
 static inline void vf_lane_count_pass(struct vf_lane *lane, uint64_t bytes, uint64_t ns)

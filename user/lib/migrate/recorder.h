@@ -25,6 +25,7 @@
 	X(CHUNK_IN, 3, "chunk_in")   /* a, at: it arrived */                               \
 	X(JOURNAL, 4, "journal")     /* a: begun, at: written; what: state */              \
 	X(GATE, 5, "gate")	     /* a: the hook was started, at: it ended */           \
+	X(GROUP, 7, "group")	     /* a: this VF was ready, at: all of its group were */ \
 	X(TCP, 6,                                                                          \
 	  "tcp") /* a: rtt us, b: retransmits in all, c: bytes not acknowledged; what: phase */
 
