@@ -260,6 +260,20 @@ check-model:
 check-faults: all
 	@tests/faults/run --build $(BUILD) --random 10000 --jobs 6
 
+# What DKMS builds the module from, in a folder of its own: then 'dkms install vferry/VERSION'.
+.PHONY: install-dkms bench-guest
+dkms_dir := $(DESTDIR)/usr/src/vferry-$(VERSION)
+install-dkms:
+	$(call msg,INSTALL,$(dkms_dir))
+	$(Q)install -d $(dkms_dir)/kmod $(dkms_dir)/include/vferry
+	$(Q)install -m 644 kmod/*.[ch] kmod/Kbuild kmod/Makefile $(dkms_dir)/kmod/
+	$(Q)install -m 644 include/vferry/uring_cmd.h $(dkms_dir)/include/vferry/
+	$(Q)sed 's|@VERSION@|$(VERSION)|' kmod/dkms.conf >$(dkms_dir)/dkms.conf
+
+# Ways to an owner, side by side in a guest.
+bench-guest: all $(helper_bin)
+	@tests/guest/run --build $(BUILD) --guest bench --kernel 6.12
+
 # --- Manual pages, completion ------------------------------------------------------------------------------
 # Rendered from the program's own command table.
 $(BUILD)/.docs: $(programs) $(wildcard tools/docs)
@@ -287,7 +301,8 @@ help:
 	@echo 'make check-guest  real kernel VFIO in QEMU      make check-model  the hand-off, model-checked'
 	@echo 'make check-faults 10,000 random faults (long)   make check-fuzz   a short run of each fuzz target'
 	@echo 'make bench        figures side by side          make install PREFIX= DESTDIR='
-	@echo 'make kmod KDIR=    the kernel module (kmod/README.md)'
+	@echo 'make kmod KDIR=    the kernel module (kmod/README.md)   make install-dkms  its source for DKMS'
+	@echo 'make bench-guest   ways to an owner, side by side in a guest'
 	@echo 'SAN=1 sanitizers, WERROR=1, CC=clang, BUILD=DIR'
 
 -include $(shell find $(BUILD)/obj $(BUILD)/fuzzobj -name '*.d' 2>/dev/null)

@@ -48,7 +48,8 @@ static int negotiate(struct vferry_owner *owner)
 	const u64 required = BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_ADMIN_VQ) |
 			     BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
 	const u64 wanted = BIT_ULL(VIRTIO_F_SR_IOV) | BIT_ULL(VIRTIO_F_RING_RESET) |
-			   BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC);
+			   BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |
+			   BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
 	u64 offered;
 
 	add_status(owner, VIRTIO_CONFIG_S_ACKNOWLEDGE);

@@ -134,6 +134,8 @@ static void answered(struct vferry_slot *slot, u32 used)
 
 void vferry_queue_reap(struct vferry_queue *queue)
 {
+	unsigned int looks = 0;
+
 	while (queue->state != VFERRY_QUEUE_GONE && !queue->broken) {
 		struct vferry_slot *slot;
 		const char *why;
@@ -142,8 +144,12 @@ void vferry_queue_reap(struct vferry_queue *queue)
 		why = vferry_ring_next(queue, &slot, &used);
 		if (why)
 			vferry_queue_broken(queue, why);
-		if (!slot)
-			break;
+		if (!slot) {
+			/* A device may say yes and no in turn for as long as it likes. */
+			if (why || looks++ > queue->slots_count || !vferry_ring_listen(queue))
+				break;
+			continue;
+		}
 		answered(slot, used);
 		/* Late, all of it, and with that in order again. */
 		if (queue->state == VFERRY_QUEUE_PARKED && !queue->inflight)
@@ -226,6 +232,9 @@ int vferry_queue_submit(struct vferry_queue *queue, struct vferry_request *req,
 		slot->cmd = cmd;
 		WRITE_ONCE(pdu->slot, slot);
 		publish(slot, req);
+		/* Of many in flight some are answered by now: no need to wait for the interrupt. */
+		if (vferry_ring_answered(queue))
+			vferry_queue_reap(queue);
 	}
 	spin_unlock_irqrestore(&queue->lock, flags);
 	if (ret)

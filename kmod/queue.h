@@ -15,6 +15,10 @@ bool vferry_ring_fits(const struct vferry_queue *queue, const struct vferry_requ
 void vferry_ring_publish(struct vferry_slot *slot, const struct vferry_request *req);
 /* An answer's slot, NULL: none; or why the queue is broken. */
 const char *vferry_ring_next(struct vferry_queue *queue, struct vferry_slot **slot, u32 *used);
+/* There is one that was not looked at. */
+bool vferry_ring_answered(const struct vferry_queue *queue);
+/* The next one is to interrupt; true: it is there already. */
+bool vferry_ring_listen(struct vferry_queue *queue);
 void vferry_ring_answer(const struct vferry_slot *slot, struct vferry_answer *answer);
 
 /* queue.c */

@@ -24,7 +24,7 @@ static void timed_out(struct timer_list *timer)
 			vferry_slot_tell(slot, &answer);
 			queue->abandoned++;
 		}
-		queue_delayed_work(system_wq, &queue->recover, VFERRY_GRACE);
+		queue_delayed_work(vferry_wq, &queue->recover, VFERRY_GRACE);
 	}
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
@@ -35,7 +35,7 @@ void vferry_queue_broken(struct vferry_queue *queue, const char *why)
 	queue->broken = true;
 	if (queue->state == VFERRY_QUEUE_RUNNING)
 		queue->state = VFERRY_QUEUE_PARKED;
-	mod_delayed_work(system_wq, &queue->recover, 0);
+	mod_delayed_work(vferry_wq, &queue->recover, 0);
 }
 
 static void end_all(struct vferry_queue *queue, int error)

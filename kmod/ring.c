@@ -115,6 +115,39 @@ void vferry_queue_free(struct vferry_queue *queue)
 	queue->memory = NULL;
 }
 
+/* --- events --- */
+
+static bool event_idx(const struct vferry_queue *queue)
+{
+	return vferry_owner_has(queue->owner, VIRTIO_RING_F_EVENT_IDX);
+}
+
+static bool wants_doorbell(const struct vferry_queue *queue)
+{
+	const __le16 *avail_event = (const void *)&queue->used->ring[queue->size];
+
+	if (event_idx(queue))
+		return vring_need_event(le16_to_cpu(READ_ONCE(*avail_event)), queue->avail_idx,
+					queue->avail_idx - 1);
+	return !(READ_ONCE(queue->used->flags) &
+		 (__force __virtio16)cpu_to_le16(VRING_USED_F_NO_NOTIFY));
+}
+
+bool vferry_ring_listen(struct vferry_queue *queue)
+{
+	if (event_idx(queue))
+		WRITE_ONCE(queue->avail->ring[queue->size],
+			   (__force __virtio16)cpu_to_le16(queue->used_idx));
+	/* An answer from before the device could see that may come without an interrupt. */
+	mb();
+	return vferry_ring_answered(queue);
+}
+
+bool vferry_ring_answered(const struct vferry_queue *queue)
+{
+	return le16_to_cpu((__force __le16)READ_ONCE(queue->used->idx)) != queue->used_idx;
+}
+
 /* --- commands, under the queue's lock --- */
 
 bool vferry_ring_fits(const struct vferry_queue *queue, const struct vferry_request *req)
@@ -191,8 +224,7 @@ void vferry_ring_publish(struct vferry_slot *slot, const struct vferry_request *
 	WRITE_ONCE(queue->avail->idx, (__force __virtio16)cpu_to_le16(++queue->avail_idx));
 	/* and we see its wish after it can see the index. */
 	mb();
-	if (!(READ_ONCE(queue->used->flags) &
-	      (__force __virtio16)cpu_to_le16(VRING_USED_F_NO_NOTIFY)))
+	if (wants_doorbell(queue))
 		iowrite16(queue->index, queue->notify);
 }
 

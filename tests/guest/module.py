@@ -7,7 +7,7 @@ from guest import HERE, Guest, rig, vfio_user
 
 class Module(Guest):
     scripts = "module"
-    binds = 0
+    binds = 3  # both PFs, and one that is found again
 
     def owners(self, scratch):
         disk = scratch / "disk%d.img"

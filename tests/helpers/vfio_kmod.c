@@ -4,9 +4,10 @@
  * vfio_kmod NODE late: a device that leaves SIZE_GET without an answer and lies about FIELDS_QUERY's.
  * vfio_kmod NODE parked: a device without RING_RESET that leaves SIZE_GET without an answer.
  * vfio_kmod NODE fuzz SEED COUNT [SECONDS]: random SQEs. vfio_kmod NODE hold: claims VF 1, has commands under way, until it is killed.
- * vfio_kmod NODE away: likewise, until the owner is gone (removed, reset, asleep), which ends all of them.
+ * vfio_kmod NODE away: likewise, until the owner is gone (removed, reset, asleep), which
+ * ends all of them; then it waits for SIGTERM.
  * vfio_kmod NODE kills SEED COUNT: processes with commands under way, killed at random moments.
- * vfio_kmod NODE sync SECONDS: one command a system call, which waits for it; prints commands and processor time.
+ * vfio_kmod NODE sync MS: one command a system call, which waits for it; prints commands and processor time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -419,7 +420,12 @@ static void away(void *memory)
 {
 	struct vferry_uring_admin cmd = reading(memory);
 	unsigned long answers = 0, gone = 0, lost = 0;
+	sigset_t end;
+	int sig;
 
+	sigemptyset(&end);
+	sigaddset(&end, SIGTERM);
+	sigprocmask(SIG_BLOCK, &end, NULL);
 	printf("holding\n");
 	fflush(stdout);
 	while (!gone && !lost) {
@@ -435,6 +441,9 @@ static void away(void *memory)
 	printf("# %lu answers, then %lu times ENODEV\n", answers, gone);
 	ok("every command ended, the last with ENODEV", gone && !lost && answers);
 	ok("and no new one gets in", run(VFERRY_URING_ADMIN, &cmd, sizeof(cmd)).res == -ENODEV);
+	fflush(stdout);
+	/* A process that exits while tasks freeze may wait for a worker of io_uring that is frozen already. */
+	sigwait(&end, &sig);
 }
 
 /* While this process has the node open too, or not: then the owner goes down with each of them. */
@@ -487,7 +496,7 @@ static void kills(const char *node, unsigned int seed, unsigned long count, void
 	exit(failed != 0);
 }
 
-static void sync_path(unsigned long seconds, void *memory)
+static void sync_path(unsigned long ms, void *memory)
 {
 	struct vferry_uring_claim claim = { .first = 1, .count = 1 };
 	struct vferry_uring_register reg = { .address = (uintptr_t)memory, .length = BUFFER_BYTES };
@@ -503,7 +512,7 @@ static void sync_path(unsigned long seconds, void *memory)
 	cpu = (uint64_t)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000000 +
 	      (uint64_t)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
 	begin = now_us();
-	end = begin + seconds * 1000000;
+	end = begin + ms * 1000;
 	while (now_us() < end) {
 		struct io_uring_cqe *cqe;
 
@@ -518,8 +527,8 @@ static void sync_path(unsigned long seconds, void *memory)
 	getrusage(RUSAGE_SELF, &use);
 	cpu = (uint64_t)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000000 +
 	      (uint64_t)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) - cpu;
-	printf("{\"commands\": %lu, \"us\": %llu, \"cpu_us\": %llu}\n", done,
-	       (unsigned long long)(end - begin), (unsigned long long)cpu);
+	printf("{\"commands\": %lu, \"seconds\": %.6f, \"cpu_seconds\": %.6f}\n", done,
+	       (double)(end - begin) / 1e6, (double)cpu / 1e6);
 }
 
 int main(int argc, char **argv)

@@ -14,7 +14,7 @@
 
 /* struct bench_opts - what a measurement may be told; each uses what it needs */
 struct bench_opts {
-	const char *owner; /* vfio-user:PATH */
+	const char *owner;
 	uint16_t first_vf; /* and so many from there on: */
 	uint16_t vfs;
 	uint64_t bytes; /* context of one VF, or bytes to stream */
@@ -24,6 +24,9 @@ struct bench_opts {
 	uint64_t pause_ns; /* delta: how long the device changes its context */
 	unsigned int pairs;
 	bool copies; /* plain: memcpy on both sides too */
+	bool hidden; /* the VFs are there, and a hypervisor hides that: none is to be enabled */
+	unsigned int in_flight;
+	bool poll; /* commands: never sleep, and have no interrupts */
 };
 
 /* struct bench_side - one half of a pair */
@@ -36,6 +39,7 @@ struct bench_side {
 int bench_read(const struct bench_opts *opts, struct vferry_error *err);
 int bench_many(const struct bench_opts *opts, struct vferry_error *err);
 int bench_delta(const struct bench_opts *opts, struct vferry_error *err);
+int bench_commands(const struct bench_opts *opts, struct vferry_error *err);
 int bench_stream(const struct bench_opts *opts, struct vferry_error *err);
 int bench_plain(const struct bench_opts *opts, struct vferry_error *err);
 

@@ -11,8 +11,8 @@ static const struct {
 	const char *name;
 	int (*run)(const struct bench_opts *opts, struct vferry_error *err);
 } benches[] = {
-	{ "read", bench_read },	    { "many", bench_many },   { "delta", bench_delta },
-	{ "stream", bench_stream }, { "plain", bench_plain },
+	{ "read", bench_read },		{ "many", bench_many },	    { "delta", bench_delta },
+	{ "commands", bench_commands }, { "stream", bench_stream }, { "plain", bench_plain },
 };
 
 static const char help[] =
@@ -21,11 +21,13 @@ static const char help[] =
 	"  read    --owner A --vf N --bytes N   a context in Freeze, beside one memcpy\n"
 	"  many    --owner A --vf N --vfs N     VFs all at once, beside one command at a time\n"
 	"  delta   --owner A --vf N --bytes N   bytes in Freeze, beside bytes changed since the last pass\n"
+	"  commands --owner A --vf N --in-flight N [--poll]   MODE_GETs a second, for --pause each time\n"
 	"  stream  --bytes N                    the stream over loopback TCP, beside a plain program\n"
 	"  plain   --bytes N [--copies]         the plain program alone\n"
 	"\n"
 	"  --pairs N (10)  --chunk BYTES (256K)  --arena BYTES (64M)  --slots N (1): buffers of the\n"
-	"  plain program  --pause MS (200): delta, between pass and Stop\n"
+	"  plain program  --pause MS (200): delta, between pass and Stop  --hidden: VFs are enabled, in a\n"
+	"  guest whose hypervisor hides SR-IOV\n"
 	"\n"
 	"One JSON line a pair. The owner is held by this process, and reset when it ends.\n";
 
@@ -54,6 +56,9 @@ int main(int argc, char **argv)
 		{ "pairs", required_argument, NULL, 'p' },
 		{ "pause", required_argument, NULL, 'w' },
 		{ "copies", no_argument, NULL, 'C' },
+		{ "in-flight", required_argument, NULL, 'f' },
+		{ "poll", no_argument, NULL, 'P' },
+		{ "hidden", no_argument, NULL, 'H' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -64,7 +69,8 @@ int main(int argc, char **argv)
 				   .slots = 1,
 				   .arena = 64 << 20,
 				   .pause_ns = 200000000,
-				   .pairs = 10 };
+				   .pairs = 10,
+				   .in_flight = 1 };
 	struct vferry_error err = { 0 };
 	uint64_t value = 0;
 	int option;
@@ -74,7 +80,8 @@ int main(int argc, char **argv)
 			fputs(help, stdout);
 			return 0;
 		}
-		if (option == '?' || (option != 'o' && option != 'C' && number(optarg, &value))) {
+		if (option == '?' || (option != 'o' && option != 'C' && option != 'P' &&
+				      option != 'H' && number(optarg, &value))) {
 			fputs(help, stderr);
 			return 2;
 		}
@@ -106,6 +113,15 @@ int main(int argc, char **argv)
 		case 'w':
 			opts.pause_ns = value * 1000000;
 			break;
+		case 'f':
+			opts.in_flight = (unsigned int)value;
+			break;
+		case 'H':
+			opts.hidden = true;
+			break;
+		case 'P':
+			opts.poll = true;
+			break;
 		case 'C':
 			opts.copies = true;
 			break;
@@ -113,7 +129,7 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; optind + 1 == argc && i < sizeof(benches) / sizeof(benches[0]); i++) {
-		bool needs_owner = i < 3;
+		bool needs_owner = i < 4;
 
 		if (strcmp(argv[optind], benches[i].name))
 			continue;

@@ -44,7 +44,7 @@ int pull_open(struct vferry_owner **owner, const struct bench_opts *opts, struct
 		.slot_bytes = opts->chunk,
 		.arena_bytes = opts->arena,
 		.timeout_ns = PATIENCE_NS,
-		.num_vfs = (uint16_t)(opts->first_vf + opts->vfs - 1),
+		.num_vfs = opts->hidden ? 0 : (uint16_t)(opts->first_vf + opts->vfs - 1),
 	};
 
 	if (!opts->vfs || opts->first_vf + opts->vfs > VF_MAX_VFS)

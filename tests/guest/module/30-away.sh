@@ -7,14 +7,15 @@
 begin_module
 bind "$pf" vferry-vfio-pci
 
-# over TEXT COMMAND...: does that under commands; the engine ends by itself
+# over TEXT COMMAND...: does that under commands; they end, and the engine can close
 over()
 {
 	local text=$1 status=0
 	shift
 	hold away || cat /tmp/held
 	"$@" || echo "not ok - $text: $* ended with $?"
-	until_true 60 sh -c "! kill -0 $holder" || { echo "not ok - $text: the engine does not end"; kill -9 $holder; }
+	until_true 60 grep -q "no new one" /tmp/held || echo "not ok - $text: commands do not end"
+	kill -TERM $holder
 	wait $holder || status=$?
 	sed -n "s/^\(not \)\{0,1\}ok - /&$text: /p; s/^#/&/p" /tmp/held | grep -v '^# *$'
 	[ $status = 0 ] || echo "not ok - $text: the engine ended with $status"

@@ -29,6 +29,7 @@ begin_module()
 end_module()
 {
 	ok "rmmod" until_true 60 rmmod vferry_vfio_pci
+	note "pages, before the CPUs are asked for their counters: $(pinned acquired) acquired, $(pinned released) released"
 	if ! until_true 60 all_unpinned; then
 		echo "not ok - no page stays pinned: $(pinned acquired) acquired, $(pinned released) released"
 	else

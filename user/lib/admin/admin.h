@@ -33,6 +33,7 @@ struct vf_admin {
 	unsigned int abandoned; /* timed out; their memory is still the device's */
 	int dead; /* -EPROTO: the device answered what cannot be; -ENODEV: it is gone. New commands get this */
 	bool wants_turn; /* commands wait for the next vf_ring_turn() */
+	bool polled;	 /* whoever turns the ring never waits in it: no interrupts */
 	bool recalled;	 /* the keeper wants everything back soon */
 	struct vferry_admin_stats stats;
 	void (*ended)(void *arg,

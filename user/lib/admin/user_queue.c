@@ -213,6 +213,10 @@ static int before_wait(struct vf_hook *hook)
 		issue(queue);
 		if (queue->base.dead)
 			return calls + vf_queue_deliver(queue);
+		if (queue->base.polled) {
+			queue->way->quiet(queue);
+			return calls;
+		}
 		if (!listen_for_answers(queue))
 			return calls;
 	}
