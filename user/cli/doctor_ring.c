@@ -113,29 +113,6 @@ static void uring_cmd(struct doctor *doctor)
 			   strerror(-rc));
 }
 
-static void fixed_buffers(struct doctor *doctor)
-{
-	size_t bytes = 64u << 20;
-	struct iovec buffer = { .iov_len = bytes };
-	struct io_uring ring;
-	int rc = io_uring_queue_init(4, &ring, 0);
-
-	if (rc)
-		return;
-	buffer.iov_base = aligned_alloc(4096, bytes);
-	rc = buffer.iov_base ? io_uring_register_buffers(&ring, &buffer, 1) : -ENOMEM;
-	io_uring_queue_exit(&ring);
-	free(buffer.iov_base);
-	if (!rc)
-		doctor_say(doctor, "fixed buffers", DOCTOR_OK, NULL,
-			   "a 64 MiB arena can be registered");
-	else
-		doctor_say(
-			doctor, "fixed buffers", DOCTOR_WARN, "ulimit -l 131072",
-			"a 64 MiB arena cannot be registered (%s): each operation pins its pages anew",
-			strerror(-rc));
-}
-
 void doctor_io_uring(struct doctor *doctor)
 {
 	doctor->group = "io_uring";
@@ -145,5 +122,4 @@ void doctor_io_uring(struct doctor *doctor)
 	single_issuer(doctor);
 	send_zc(doctor);
 	uring_cmd(doctor);
-	fixed_buffers(doctor);
 }

@@ -145,6 +145,8 @@ struct vf_move {
 	int send_error; /* a frame did not go out: "broken" follows */
 	struct vferry_error broken_why;
 	struct vf_chunk *chunks; /* one for each slot */
+	uint32_t unsent;	 /* chunks that the stream has */
+	bool sated;		 /* it has enough of them */
 	uint64_t timeout_ns;
 	uint32_t count, settled;
 	struct vf_lane **lanes;

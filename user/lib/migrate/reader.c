@@ -62,7 +62,8 @@ static void pump(struct vf_reader *reader)
 {
 	reader->starving = false;
 	while (wants_more(reader)) {
-		struct vf_slot *slot = vf_arena_get(reader->arena);
+		bool held = reader->events.hold && reader->events.hold(reader->events.arg);
+		struct vf_slot *slot = held ? NULL : vf_arena_get(reader->arena);
 		struct vf_read *read =
 			&reader->reads[(reader->head + reader->count) % VF_READER_DEPTH];
 

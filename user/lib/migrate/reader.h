@@ -27,11 +27,13 @@ struct vf_read {
  * @pass_end: the device answered 0: the image is complete. Bytes after this one belong to the next
  * @stopped: no READ is in flight. 0: the last answer was 0, nothing more is to be had now; -EREMOTEIO: the device refused (the
  *	     command's status is in @reader->status); -ECANCELED after vf_reader_stop(); -errno
+ * @hold: true: enough chunks are out, no further READ before vf_reader_slots(); may be NULL
  */
 struct vf_reader_events {
 	void (*chunk)(void *arg, struct vf_slot *slot, uint32_t length);
 	void (*pass_end)(void *arg);
 	void (*stopped)(void *arg, int error, const struct vferry_error *why);
+	bool (*hold)(void *arg);
 	void *arg;
 };
 

@@ -5,6 +5,8 @@
 #include <vferry/probes.h>
 #include "migrate/source.h"
 
+#define UNSENT_MOST 16u /* chunks */
+
 static void let_go(struct vf_chunk *chunk)
 {
 	struct vf_move *move = chunk->lane->move;
@@ -15,11 +17,28 @@ static void let_go(struct vf_chunk *chunk)
 	vf_move_slots(move);
 }
 
+/*
+ * More than this lies long enough for the cache to forget it before the kernel reads it, and costs the device's side
+ * wake-ups for single chunks. Where the kernel reads without a copy, it holds as many as the peer has to acknowledge.
+ */
+static bool hold(void *arg)
+{
+	struct vf_move *move = ((struct vf_source *)arg)->lane.move;
+
+	if (move->unsent >= UNSENT_MOST && !vf_stream_sends_zc(move->stream))
+		move->sated = true;
+	else if (move->unsent <= UNSENT_MOST / 2)
+		move->sated = false;
+	return move->sated;
+}
+
 static void chunk_sent(struct vf_tx *tx, int error)
 {
 	struct vf_chunk *chunk = (struct vf_chunk *)((char *)tx - offsetof(struct vf_chunk, tx));
 	struct vf_lane *lane = chunk->lane;
 	uint64_t id, now;
+
+	lane->move->unsent--;
 
 	if (!error) {
 		now = vf_now_ns();
@@ -66,6 +85,7 @@ static void send_chunk(struct vf_source *source, struct vf_slot *slot, uint32_t 
 		lane->result->kept_bytes += length;
 		vf_retain_add(&source->retain, &chunk->keep, slot->memory, length, chunk_kept);
 	}
+	move->unsent++;
 	vf_stream_send(move->stream, &chunk->tx);
 }
 
@@ -154,6 +174,7 @@ void vf_source_reader_init(struct vf_source *source)
 		.chunk = on_chunk,
 		.pass_end = on_pass_end,
 		.stopped = on_stopped,
+		.hold = hold,
 		.arg = source,
 	};
 	struct vferry_owner *owner = source->lane.move->owner;

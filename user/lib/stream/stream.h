@@ -174,6 +174,8 @@ void vf_stream_send(struct vf_stream *stream, struct vf_tx *tx);
 void vf_stream_resume(struct vf_stream *stream);
 /** vf_stream_idle() - nothing queued or under way in the sending direction. */
 bool vf_stream_idle(const struct vf_stream *stream);
+/** vf_stream_sends_zc() - large frames go out without the kernel's copy, or that is being tried. */
+bool vf_stream_sends_zc(const struct vf_stream *stream);
 const struct vf_stream_stats *vf_stream_stats(const struct vf_stream *stream);
 
 #endif

@@ -314,3 +314,8 @@ bool vf_stream_idle(const struct vf_stream *stream)
 {
 	return !stream->tx.head && !stream->tx.done && !vf_tx_busy(stream);
 }
+
+bool vf_stream_sends_zc(const struct vf_stream *stream)
+{
+	return stream->tx.zc.possible && !stream->tx.zc.wait;
+}
