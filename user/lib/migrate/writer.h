@@ -3,8 +3,14 @@
  * Writes a context into a VF: chunks of any length are gathered by descriptors to multiples of 8; what is left over
  * is the first run of the next WRITE. Nothing is copied; a slot goes back when the last WRITE that names it is answered.
  *
- * One WRITE of a VF is with the device at a time. It takes all that has come meanwhile (up to VFERRY_CMD_SG_MAX runs), so the
- * device seldom waits; a second one in flight would be taken out of order when the device puts the first one off with EAGAIN.
+ * One WRITE of a VF is with the device at a time. It takes all that has come meanwhile (up to VFERRY_CMD_SG_MAX runs). No rule of
+ * the device makes a second one safe: a WRITE says nowhere which bytes of the context it brings, EAGAIN has no side effect,
+ * and those behind the one that was put off are carried out. What they brought would stand where the first one's bytes belong,
+ * and only DISCARD and the whole context once more would put that right, with the VF down.
+ *
+ * What that costs, seen by the device's probe in a move of 512 MiB over loopback on a busy machine: 274 WRITEs, 30 ms of work
+ * in 2234 ms; nearly all of the rest it waits for the network. The pauses shorter than 200 us, in which data may have been there
+ * already, add up to 14 ms, 0.6% of the move; those shorter than 50 us to 1.5 ms.
  */
 #ifndef VF_WRITER_H
 #define VF_WRITER_H
