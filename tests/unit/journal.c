@@ -194,11 +194,39 @@ static void what_cannot_be_read_is_left_alone(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+static void a_group_has_members(void **state)
+{
+	struct vf_journal_record record = sample(9), again;
+	uint8_t bytes[VF_JOURNAL_BYTES];
+	struct vferry_error err;
+
+	record.flags = VF_JOURNAL_TOGETHER;
+	record.members = 3;
+	memset(record.group, 9, sizeof(record.group));
+	for (int place = 0; place < 2; place++) {
+		record.sequence++;
+		vf_journal_pack(bytes + place * VF_JOURNAL_BYTES / 2, &record);
+	}
+	assert_int_equal(vf_journal_parse(&again, bytes, &err), 0);
+	assert_int_equal(again.members, 3);
+	assert_memory_equal(again.group, record.group, sizeof(record.group));
+	/* A number without a group, and a group without a number, cannot be. */
+	for (int wrong = 0; wrong < 2; wrong++) {
+		record.flags = wrong ? VF_JOURNAL_TOGETHER : 0;
+		record.members = wrong ? 0 : 3;
+		for (int place = 0; place < 2; place++)
+			vf_journal_pack(bytes + place * VF_JOURNAL_BYTES / 2, &record);
+		assert_int_equal(vf_journal_parse(&again, bytes, &err), -EBADMSG);
+		assert_non_null(strstr(err.text, "cannot be"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(states_are_read_back),
 		cmocka_unit_test(another_epoch_is_stale),
+		cmocka_unit_test(a_group_has_members),
 		cmocka_unit_test(a_torn_write_leaves_the_state_before),
 		cmocka_unit_test(every_flipped_byte_is_seen),
 		cmocka_unit_test(what_cannot_be_read_is_left_alone),

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "bus/vf_reset.h"
 #include "bus/vfio_group.h"
 #include "bus/vfio_region.h"
 
@@ -310,6 +311,29 @@ static void memlock_is_computed_before_the_kernel_refuses(void **state)
 	}
 }
 
+static void a_vf_is_reset_by_its_number(void **state)
+{
+	struct vferry_error err;
+	char text[8] = "";
+	FILE *from;
+
+	folder("bus/pci/devices/" PF "/virtfn2");
+	file("bus/pci/devices/" PF "/virtfn2/reset", "");
+	assert_int_equal(vf_vf_reset(root, "vfio:" PF, 3, &err), 0);
+	from = fopen(at("bus/pci/devices/" PF "/virtfn2/reset"), "r");
+	assert_non_null(from);
+	assert_non_null(fgets(text, sizeof(text), from));
+	fclose(from);
+	assert_string_equal(text, "1");
+	assert_int_equal(vf_vf_reset(root, "uring-cmd:/dev/vferry/" PF, 3, &err), 0);
+	/* No such VF; and owners whose VFs the host does not see. */
+	assert_int_equal(vf_vf_reset(root, "vfio:" PF, 2, &err), -ENOENT);
+	assert_int_equal(vf_vf_reset(root, "vfio:" PF, 0, &err), -EOPNOTSUPP);
+	assert_int_equal(vf_vf_reset(root, "vfio:../" PF, 3, &err), -EOPNOTSUPP);
+	assert_int_equal(vf_vf_reset(root, "vfio-user:/run/" PF, 3, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.text, "no PCI functions"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +345,7 @@ int main(void)
 		IN_SYSFS(the_group_and_its_members),
 		IN_SYSFS(variant_drivers_are_vfio_too),
 		IN_SYSFS(numbers_of_vfs),
+		IN_SYSFS(a_vf_is_reset_by_its_number),
 		cmocka_unit_test(tokens_are_uuids),
 		cmocka_unit_test(sparse_areas),
 		cmocka_unit_test(answers_that_lie),

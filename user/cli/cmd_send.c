@@ -67,8 +67,9 @@ static const char *const together[] = {
 	"group's id); one word releases all. --max-downtime counts from the first Stop. What one VF cannot do, no VF of the "
 	"group does: a failure of one before the release takes back all, and the destination takes all in or none.",
 	"The destination first lets all of them take over their contexts, still stopped, and makes them active when each has. When "
-	"one refuses, all are frozen again and refused. A VF that had taken over its context by then stays in freeze: no admin "
-	"command makes it blank, so reset it (or let its next driver) before it is used again; until then vferry recv says that it is in use.",
+	"one refuses, all are frozen again and refused. A VF that had taken over its context by then is reset, where this "
+	"host's kernel has it as a PCI function and the command may (root). Behind vfio-user it cannot be: such a VF stays in freeze with a copy "
+	"that must not serve, is named, and vferry recv calls it in use until its next driver, or you, have reset it.",
 	"In doubt, vferry recover settles the group at once, by the journal of its first VF. A file or a pipe cannot answer, so it takes "
 	"no group (exit status 5).",
 	NULL,

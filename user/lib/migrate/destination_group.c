@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "bus/vf_reset.h"
 #include "migrate/destination.h"
 #include "migrate/group.h"
 
@@ -99,9 +100,9 @@ static void settle_refused(struct vf_lane *lane)
 {
 	struct vf_destination *destination = vf_destination_of(lane);
 
-	/* The source of a released group whose connection is gone asks for the leader's. */
-	if (lane->number ||
-	    (!vf_group_doubts(lane->move) && (!destination->released || !lane->move->broken)))
+	/* The source of a released group asks for the leader's, unless it was told. */
+	if (lane->number || (!vf_group_doubts(lane->move) &&
+			     (!destination->released || lane->move->group_run.told)))
 		vf_journal_remove(&lane->journal, NULL);
 	vf_lane_settle(lane, VFERRY_OUTCOME_DISCARDED);
 }
@@ -115,8 +116,6 @@ static void undone(struct vf_lane *lane)
 	vf_lane_phase(lane, VFERRY_PHASE_DST_REFUSED);
 	if (!destination->released)
 		vf_lane_say_words(lane, VF_FRAME_REFUSE, cause->error, cause->why.text);
-	else if (!lane->number)
-		vf_lane_say_words(lane, VF_FRAME_REFUSED, cause->error, cause->why.text);
 	if (destination->holds_copy)
 		snprintf(
 			result->undone, sizeof(result->undone),
@@ -131,13 +130,51 @@ static void undone(struct vf_lane *lane)
 		settle_refused(lane);
 }
 
-static void discarded(struct vf_lane *lane)
+static void give_back(struct vf_lane *lane)
 {
-	VF_FAULT_POINT("destination-group-discarded");
 	if (vf_destination_of(lane)->holds_copy)
 		undone(lane);
 	else
 		vf_lane_mode(lane, lane->mode_found, undone);
+}
+
+static void look(struct vf_lane *lane,
+		 void (*looked)(void *arg, int error, const struct vferry_error *why))
+{
+	struct vferry_owner *owner = lane->move->owner;
+
+	vf_probe_start(&lane->probe, owner->admin, owner->arena, lane->vf, false, &lane->about,
+		       looked, lane);
+}
+
+/* What cannot be looked at is not taken for blank. */
+static void saw(struct vf_lane *lane, int error)
+{
+	vf_move_progress(lane->move);
+	vf_destination_of(lane)->holds_copy =
+		error || !lane->about.has_status || lane->about.device_status;
+}
+
+static void looked_after_reset(void *arg, int error, const struct vferry_error *why)
+{
+	struct vf_lane *lane = arg;
+
+	if (lane->settled)
+		return;
+	saw(lane, error);
+	give_back(lane);
+}
+
+static void discarded(struct vf_lane *lane)
+{
+	struct vferry_error why;
+
+	VF_FAULT_POINT("destination-group-discarded");
+	if (vf_destination_of(lane)->holds_copy &&
+	    !vf_vf_reset("/sys", lane->move->address, lane->vf, &why))
+		look(lane, looked_after_reset);
+	else
+		give_back(lane);
 }
 
 static void discard(struct vf_lane *lane)
@@ -145,7 +182,10 @@ static void discard(struct vf_lane *lane)
 	vf_lane_call(lane, VFERRY_CMD_DEV_CTX_DISCARD, -1, 0, discarded);
 }
 
-/* None is Active: the leader's word, then the members' notes; only then does a VF leave Freeze, and the source hear of it. */
+/*
+ * None is Active: the leader's word, then the members' notes; only then does a VF leave Freeze, and the source hear of it. It
+ * need not wait for VFs that are made blank: its guest does.
+ */
 static void refuse_all(struct vf_move *move)
 {
 	struct vf_lane *leader = move->lanes[0];
@@ -162,6 +202,12 @@ static void refuse_all(struct vf_move *move)
 		leader->result->state = VFERRY_STATE_REFUSED;
 	vf_group_follow(move, VFERRY_STATE_REFUSED);
 	VF_FAULT_POINT("destination-group-refused");
+	if (vf_destination_of(leader)->released && !move->broken) {
+		const struct vferry_vf_result *cause = vf_group_cause(leader);
+
+		vf_lane_say_words(leader, VF_FRAME_REFUSED, cause->error, cause->why.text);
+		move->group_run.told = true;
+	}
 	for_all(move, discard);
 }
 
@@ -169,23 +215,17 @@ static void looked(void *arg, int error, const struct vferry_error *why)
 {
 	struct vf_lane *lane = arg;
 
-	vf_move_progress(lane->move);
 	if (lane->settled)
 		return;
-	/* What cannot be looked at is not taken for blank. */
-	vf_destination_of(lane)->holds_copy =
-		error || !lane->about.has_status || lane->about.device_status;
+	saw(lane, error);
 	if (vf_group_meet(lane))
 		refuse_all(lane->move);
 }
 
 static void frozen_again(struct vf_lane *lane)
 {
-	struct vferry_owner *owner = lane->move->owner;
-
 	VF_FAULT_POINT("destination-group-frozen");
-	vf_probe_start(&lane->probe, owner->admin, owner->arena, lane->vf, false, &lane->about,
-		       looked, lane);
+	look(lane, looked);
 }
 
 static void freeze(struct vf_lane *lane)

@@ -28,9 +28,10 @@
  *   No journal of the leader: it was not written yet; a member below RELEASED is taken back, one at LOADING, LOADED or
  *   REFUSED is refused. Any other member without its leader's journal is in doubt: somebody has deleted that.
  *
- * A VF that was committed holds the guest's context. It was to be blank again before REFUSED (FLR); an owner device has no
- * command for that, and what stays committed is therefore kept in Freeze: its context says so (device_status), recv does not
- * take it ("in use"), and it serves again only after its VMM, or somebody by hand, has reset it.
+ * A VF that was committed holds the guest's context, and leaves Freeze only when it is blank again. No admin command does
+ * that; an FLR does, and where the host's kernel sees the VF (vfio:, uring-cmd: with SR-IOV) it is asked for one (bus/vf_reset.h). A
+ * VF whose context then still has a device_status, or that cannot be reset (vfio-user), stays in Freeze: recv does not take it
+ * ("in use"), and it serves again only after its VMM, or somebody by hand, has reset it.
  */
 #ifndef VF_GROUP_H
 #define VF_GROUP_H

@@ -125,6 +125,7 @@ struct vf_group_run {
 	uint32_t cause;
 	bool failing;
 	bool back; /* destination: the way back has begun */
+	bool told; /* destination: REFUSED was said on a connection that stood */
 	bool moving;
 	vf_lane_fn last;
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <vferry/context.h>
 #include <vferry/owner.h>
+#include "bus/vf_reset.h"
 #include "migrate/ask.h"
 #include "migrate/fault_point.h"
 #include "migrate/settle_group.h"
@@ -404,7 +405,8 @@ static int give_back(struct vf_settling *settling, bool moved, const char *why,
 	if (ret)
 		return ret;
 	/* Not Freeze: an earlier attempt has looked, and gave it back. */
-	if (!moved || mode != VFERRY_MODE_FREEZE || !holds_copy(settling))
+	if (!moved || mode != VFERRY_MODE_FREEZE || !holds_copy(settling) ||
+	    (!vf_vf_reset("/sys", record->owner, record->vf, NULL) && !holds_copy(settling)))
 		return vf_settle_return(settling, why, err);
 	snprintf(
 		words, sizeof(words),
