@@ -10,8 +10,7 @@
 #include "migrate/fault_point.h"
 #include "migrate/settle.h"
 
-#define ASK_NS	      10000000000ULL
-#define RESTORE_BYTES (256U << 10)
+#define ASK_NS 10000000000ULL
 
 int vf_settle_open(struct vf_settling *settling, const char *path,
 		   const struct vferry_recover_opts *opts, struct vferry_error *err)
@@ -29,7 +28,7 @@ int vf_settle_open(struct vf_settling *settling, const char *path,
 	vf = settling->journal.record.vf;
 	owner.vfs = &vf;
 	owner.arena_bytes =
-		settling->journal.record.flags & VF_JOURNAL_KEEPS ? 2 * RESTORE_BYTES : 4096;
+		settling->journal.record.flags & VF_JOURNAL_KEEPS ? 2 * VF_RESTORE_BYTES : 4096;
 	owner.timeout_ns = opts->timeout_ns;
 	ret = vferry_owner_open(&settling->owner, settling->journal.record.owner, &owner, err);
 	vf_journal_close(&settling->journal);
@@ -81,11 +80,11 @@ static int restore(struct vf_settling *settling, struct vferry_error *err)
 
 	if (fstat(settling->kept_fd, &stat) || stat.st_size % 8)
 		return vferry_fail(err, -EBADMSG, "VF %u: what was kept of it is no context", vf);
-	bytes = malloc(RESTORE_BYTES);
+	bytes = malloc(VF_RESTORE_BYTES);
 	if (!bytes)
 		return vferry_fail(err, -ENOMEM, "no memory");
 	for (left = (uint64_t)stat.st_size; left && !ret;) {
-		uint32_t part = left < RESTORE_BYTES ? (uint32_t)left : RESTORE_BYTES;
+		uint32_t part = left < VF_RESTORE_BYTES ? (uint32_t)left : VF_RESTORE_BYTES;
 		ssize_t got = pread(settling->kept_fd, bytes, part, (off_t)at);
 
 		if (got != (ssize_t)part)

@@ -9,6 +9,9 @@
 #include <vferry/migrate.h>
 #include "migrate/journal.h"
 
+#define VF_RESTORE_BYTES \
+	(256u << 10) /* of what a device gets back, written at once; the arena has room for two */
+
 /** struct vf_settling - one journal under the loan */
 struct vf_settling {
 	const struct vferry_recover_opts *opts;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <vferry/context.h>
 #include <vferry/owner.h>
 #include "bus/vf_reset.h"
@@ -10,7 +11,6 @@
 #include "migrate/settle_group.h"
 
 #define ASK_NS	   10000000000ULL
-#define CHUNK	   65536u
 #define LOOK_BYTES (64ull << 20) /* read of a context until it has told its device_status */
 
 /* --- opening --- */
@@ -65,8 +65,7 @@ static int borrow(struct vf_settling_group *group, const struct gathering *gathe
 		.size = sizeof(owner),
 		.vfs = vfs,
 		.vfs_count = gathering->count,
-		.arena_bytes = CHUNK,
-		.slot_bytes = CHUNK,
+		.arena_bytes = 2 * VF_RESTORE_BYTES,
 		.timeout_ns = group->opts->timeout_ns,
 	};
 
@@ -97,6 +96,7 @@ static int read_again(struct vf_settling_group *group, struct gathering *gatheri
 			continue;
 		if (ret)
 			return ret;
+		settling->kept_fd = -1;
 		settling->opts = group->opts;
 		settling->owner = group->owner;
 		settling->stale = vf_journal_valid_here(&settling->journal.record,
@@ -153,8 +153,11 @@ int vf_settle_group_open(struct vf_settling_group *group, const uint8_t id[VF_ID
 
 void vf_settle_group_close(struct vf_settling_group *group)
 {
-	for (uint32_t i = 0; i < group->count; i++)
+	for (uint32_t i = 0; i < group->count; i++) {
 		vf_journal_close(&group->of[i].journal);
+		if (group->of[i].kept_fd >= 0)
+			close(group->of[i].kept_fd);
+	}
 	vferry_owner_close(group->owner);
 	free(group->of);
 	memset(group, 0, sizeof(*group));
