@@ -101,6 +101,8 @@ static const char *check(const struct user_queue *queue, const struct vferry_cmd
 {
 	const char *why = vf_chain_check(queue, cmd);
 
+	if (!why && cmd->order == VF_ORDER_RAW)
+		return "the kernel module lays commands out itself: no raw ones";
 	if (!why && vf_chain_inline_bytes(cmd) > VFERRY_URING_INLINE &&
 	    cmd->data_count == VFERRY_URING_RUNS)
 		return "more runs than the kernel module takes";
