@@ -96,7 +96,7 @@ struct vferry_progress {
 };
 
 #define VFERRY_MOVE_NO_PRECOPY	      0x1u
-#define VFERRY_MOVE_TOGETHER	      0x2u
+#define VFERRY_MOVE_TOGETHER	      0x2u /* send: the VFs are of one guest, and all of them move or none */
 #define VFERRY_MOVE_HAND_OVER	      0x4u
 #define VFERRY_MOVE_WAIT	      0x8u
 #define VFERRY_MOVE_INSECURE	      0x10u
@@ -193,7 +193,7 @@ struct vferry_recovered {
 /**
  * struct vferry_recover_opts - which journals, and how far to go
  * @owner: only of this owner; NULL: all
- * @id: only this migration; NULL: all
+ * @id: only this migration, or with VFERRY_MOVE_TOGETHER the whole group that it is of; NULL: all
  * @peer: ask this address instead of the journal's
  * @each: called for each journal
  */

@@ -46,7 +46,8 @@ static const char *const about[] = {
 	"touched the offer is compared with what is here (fields, features, queues, device configuration), and each VF "
 	"must be unused; a difference is refused by name.",
 	"A VF becomes active only after its source has given it up. If that never happens, or the device refuses the "
-	"context, what was staged is discarded.",
+	"context, what was staged is discarded. Whether the VFs are a group, of which all are taken in or none, the source says "
+	"(vferry send --together); each hook then runs once, for all.",
 	"Sources that were interrupted are answered, too: vferry recover on their side asks what became of a migration.",
 	NULL,
 };
