@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
@@ -77,6 +78,27 @@ static int quiet(enum libbpf_print_level level, const char *format, va_list args
 	return getenv("VFERRY_LIBBPF_DEBUG") ? vfprintf(stderr, format, args) : 0;
 }
 
+/*
+ * Type information takes some MiB: it is read by those only who need it, and let go before libbpf reads it once more for each object. What
+ * is freed goes back to the kernel.
+ */
+static void look_at_types(struct vft_tracer *tracer)
+{
+	const struct vft_filter *filter = &tracer->filter;
+	struct vft_kernel *kernel = &tracer->kernel;
+
+	mallopt(M_MMAP_THRESHOLD, 1 << 17);
+	tracer->types.complete = -1;
+	if (!filter->kernel && !filter->ring && !filter->uring)
+		return;
+	tracer->types.btf = !vft_kernel_open(kernel);
+	tracer->types.exec = vft_kernel_has_function(kernel, "vp_modern_admin_cmd_exec");
+	tracer->types.done = vft_kernel_has_function(kernel, "vp_modern_avq_done");
+	tracer->types.submit_req = vft_kernel_tracepoint_args(kernel, "io_uring_submit_req") >= 0;
+	tracer->types.complete = vft_kernel_tracepoint_args(kernel, "io_uring_complete");
+	vft_kernel_close(kernel);
+}
+
 int vft_tracer_open(struct vft_tracer **out, const struct vft_filter *filter,
 		    struct vferry_error *err)
 {
@@ -97,9 +119,7 @@ int vft_tracer_open(struct vft_tracer **out, const struct vft_filter *filter,
 	libbpf_set_print(quiet);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	tracer->filter = *filter;
-	/* Type information takes some MiB: only for those who need it. */
-	if (filter->kernel || filter->ring || filter->uring)
-		vft_kernel_open(&tracer->kernel);
+	look_at_types(tracer);
 	ret = load_usdt(tracer, err);
 	if (ret) {
 		vft_tracer_close(tracer);
@@ -113,6 +133,7 @@ int vft_tracer_open(struct vft_tracer **out, const struct vft_filter *filter,
 	vft_load_ring(tracer);
 	vft_load_irq(tracer);
 	vft_load_uring(tracer);
+	malloc_trim(0);
 	*out = tracer;
 	return 0;
 }

@@ -48,8 +48,7 @@ static int share_maps(struct vft_tracer *tracer, struct bpf_object *object)
 static bool try_queue(struct vft_tracer *tracer, bool fentry, char *why, size_t room)
 {
 	struct kernel_aq_bpf *queue = kernel_aq_bpf__open();
-	bool done = fentry ? vft_kernel_has_function(&tracer->kernel, "vp_modern_avq_done")
-			   : vft_kernel_has_symbol("vp_modern_avq_done");
+	bool done = fentry ? tracer->types.done : vft_kernel_has_symbol("vp_modern_avq_done");
 	int ret;
 
 	if (!queue) {
@@ -97,13 +96,13 @@ void vft_load_queue(struct vft_tracer *tracer)
 			"this kernel has no virtio_pci admin queue, or its module is not loaded (6.8 and later have it)");
 		return;
 	}
-	if (!tracer->kernel.btf) {
+	if (!tracer->types.btf) {
 		vft_rung(tracer, "kernel admin queue", VFT_RUNG_ABSENT, NO_BTF);
 		return;
 	}
 	if (getenv("VFERRY_NO_FENTRY")) {
 		vft_rung(tracer, "kernel admin queue by fentry", VFT_RUNG_OFF, "VFERRY_NO_FENTRY");
-	} else if (vft_kernel_has_function(&tracer->kernel, target)) {
+	} else if (tracer->types.exec) {
 		if (try_queue(tracer, true, why, sizeof(why))) {
 			vft_rung(tracer, "kernel admin queue by fentry", VFT_RUNG_OK, "");
 			return;
@@ -121,8 +120,8 @@ void vft_load_queue(struct vft_tracer *tracer)
 
 void vft_load_ring(struct vft_tracer *tracer)
 {
-	bool req = vft_kernel_tracepoint_args(&tracer->kernel, "io_uring_submit_req") >= 0;
-	int complete = vft_kernel_tracepoint_args(&tracer->kernel, "io_uring_complete");
+	bool req = tracer->types.submit_req;
+	int complete = tracer->types.complete;
 	struct ring_bpf *ring;
 	int ret;
 
@@ -218,8 +217,8 @@ static unsigned int major_of(const char *name)
 
 void vft_load_uring(struct vft_tracer *tracer)
 {
-	bool req = vft_kernel_tracepoint_args(&tracer->kernel, "io_uring_submit_req") >= 0;
-	int complete = vft_kernel_tracepoint_args(&tracer->kernel, "io_uring_complete"), ret;
+	bool req = tracer->types.submit_req;
+	int complete = tracer->types.complete, ret;
 	unsigned int major = major_of("vferry");
 	const char *name =
 		tracer->filter.any_uring ? "URING_CMD of any file" : "URING_CMD of /dev/vferry";

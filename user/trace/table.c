@@ -113,14 +113,16 @@ int vft_table_read(struct vft_table *table, int fd)
 	return 0;
 }
 
-/* More processes than this have ended: those before stand together. */
-#define ENDED_ROWS 512
+/* More rows than this of ended processes are not kept apart: those that ended first come together. */
+#define ENDED_ROWS 2048
 
-static struct vft_entry *place(struct vft_table *table, const struct vft_key *key)
+/* The entry of @key among the first @among, else a new one. */
+static struct vft_entry *place(struct vft_table *table, const struct vft_key *key,
+			       unsigned int among)
 {
 	struct vft_entry *entry;
 
-	for (unsigned int i = 0; i < table->count; i++)
+	for (unsigned int i = 0; i < among; i++)
 		if (!compare_keys(&table->entries[i].key, key))
 			return &table->entries[i];
 	entry = grow(table);
@@ -131,9 +133,11 @@ static struct vft_entry *place(struct vft_table *table, const struct vft_key *ke
 
 int vft_table_add(struct vft_table *table, const struct vft_table *from)
 {
+	const unsigned int had = table->count;
+
 	for (unsigned int i = 0; i < from->count; i++) {
 		const struct vft_entry *one = &from->entries[i];
-		struct vft_entry *sum = place(table, &one->key);
+		struct vft_entry *sum = place(table, &one->key, had);
 
 		if (!sum)
 			return -ENOMEM;
@@ -145,22 +149,25 @@ int vft_table_add(struct vft_table *table, const struct vft_table *from)
 	return 0;
 }
 
-/* One row for each command, of no process in particular. */
+/* The half of them that ended first become one row for each command, of no process in particular. Rows stand in the order of their end. */
 static int fold(struct vft_table *table)
 {
 	struct vft_table old = *table;
+	unsigned int half = old.count / 2;
 	int ret = 0;
 
 	*table = (struct vft_table){ 0 };
 	for (unsigned int i = 0; i < old.count && !ret; i++) {
-		struct vft_key key = { .source = old.entries[i].key.source,
-				       .opcode = old.entries[i].key.opcode };
-		struct vft_entry *sum = place(table, &key);
+		const struct vft_entry *one = &old.entries[i];
+		struct vft_key key = { .source = one->key.source, .opcode = one->key.opcode };
+		struct vft_entry *sum = place(table, i < half ? &key : &one->key, table->count);
 
-		if (sum)
-			add_row(&sum->row, &old.entries[i].row);
-		else
-			ret = -ENOMEM;
+		ret = sum ? 0 : -ENOMEM;
+		if (!sum)
+			continue;
+		add_row(&sum->row, &one->row);
+		if (i >= half)
+			memcpy(sum->process, one->process, sizeof(sum->process));
 	}
 	vft_table_free(&old);
 	return ret;
@@ -182,7 +189,7 @@ int vft_table_take(struct vft_table *ended, struct vft_table *from, const struct
 				: NULL;
 
 		if (old && !old->alive && !ret) {
-			sum = place(ended, &entry->key);
+			sum = place(ended, &entry->key, ended->count);
 			ret = sum ? 0 : -ENOMEM;
 		}
 		if (!sum) {

@@ -287,11 +287,11 @@ static void modes_table(FILE *out, const struct vft_modes *modes)
 {
 	if (!modes->count)
 		return;
-	fprintf(out, "\n  %-6s %5s %8s %12s %12s %12s  %s\n", "SEEN", "VF", "CHANGES", "ACTIVE",
-		"STOP", "FREEZE", "NOW");
+	fprintf(out, "\n  %-6s %-12s %5s %8s %8s %8s %8s  %s\n", "SEEN", "OWNER", "VF", "CHANGES",
+		"ACTIVE", "STOP", "FREEZE", "NOW");
 	for (unsigned int i = 0; i < modes->count; i++) {
 		const struct vft_vf *vf = &modes->vfs[i];
-		char text[VFT_MODES][16], member[24], changes[24];
+		char text[VFT_MODES][16], member[24], changes[24], owner[24];
 
 		for (unsigned int m = 0; m < VFT_MODES; m++) {
 			if (vf->in_mode_ns[m])
@@ -299,8 +299,13 @@ static void modes_table(FILE *out, const struct vft_modes *modes)
 			else
 				snprintf(text[m], sizeof(text[m]), "-");
 		}
-		fprintf(out, "  %-6s %5s %8s %12s %12s %12s  %s\n", vft_source_label(vf->source),
-			vft_text_count(member, sizeof(member), vf->member, 5),
+		/* The engine tells a hash of the owner's address; a device is its process. */
+		if (vf->source == VFT_DEVICE)
+			snprintf(owner, sizeof(owner), "pid %u", vf->tgid);
+		else
+			snprintf(owner, sizeof(owner), "%08x..", (unsigned int)(vf->owner >> 32));
+		fprintf(out, "  %-6s %-12s %5s %8s %8s %8s %8s  %s\n", vft_source_label(vf->source),
+			owner, vft_text_count(member, sizeof(member), vf->member, 5),
 			vft_text_count(changes, sizeof(changes), vf->transitions, 8), text[0],
 			text[1], text[2],
 			vf->mode == VFT_MODE_UNKNOWN ? "?" : vferry_mode_name(vf->mode));

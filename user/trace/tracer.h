@@ -17,6 +17,12 @@
 struct vft_tracer {
 	struct vft_filter filter;
 	struct vft_kernel kernel;
+	struct {
+		bool btf;	 /* there is type information */
+		bool exec, done; /* of these functions of virtio_pci */
+		bool submit_req; /* of these tracepoints of io_uring */
+		int complete;	 /* how many arguments; -1: no such tracepoint */
+	} types;
 	struct usdt_trace_bpf *usdt;
 	struct kernel_aq_bpf *queue;
 	struct ring_bpf *ring;
