@@ -169,6 +169,7 @@ int vferry_recv(const struct vferry_move_opts *opts, struct vferry_move *move,
 #define VFERRY_RECOVER_FINISH		   0x2u
 #define VFERRY_RECOVER_ABORT		   0x4u
 #define VFERRY_RECOVER_DESTINATION_IS_DEAD 0x8u
+#define VFERRY_RECOVER_FORGET		   0x10u /* with @id: delete what is kept behind a settled migration */
 
 /** struct vferry_recovered - one journal and what became of it */
 struct vferry_recovered {
@@ -188,6 +189,8 @@ struct vferry_recovered {
 	uint64_t written_ns; /* CLOCK_REALTIME */
 	int error;
 	char words[512]; /* what was found and done, or what to do */
+	bool kept;	 /* not open: kept so that nothing lives twice */
+	bool was_kept;	 /* it was, and is deleted now */
 };
 
 /**
@@ -212,7 +215,7 @@ struct vferry_recover_opts {
 /** vferry_recover() - settle open journals. 0: none is left; -EINPROGRESS: some are still in doubt; -errno. */
 int vferry_recover(const struct vferry_recover_opts *opts, struct vferry_error *err);
 
-/** vferry_journal_check() - -EBUSY with words when a migration of @vf of @owner is not settled: for whoever would change its mode by hand. */
+/** vferry_journal_check() - -EBUSY with words when a migration of @vf of @owner is not settled, or has moved it away: for whoever would change its mode by hand. */
 int vferry_journal_check(const char *owner, uint16_t vf, struct vferry_error *err);
 
 static inline const char *vferry_outcome_name(enum vferry_outcome outcome)

@@ -92,7 +92,7 @@ class Peer:
             return [(kind, lane, aux, bytes(byte ^ 0x5a for byte in body))]
         if self.deed == "short":
             return [(kind, lane, aux, body[:-4])]
-        return [(TYPES[self.deed], lane, 0, body if len(body) == 48 else body[:48].ljust(48, b"\0")), frame]
+        return [(TYPES[self.deed], lane, 0, body if len(body) == 64 else body[:64].ljust(64, b"\0")), frame]
 
     def pump(self, client, server):
         ends = {client: (server, "forward", Way()), server: (client, "back", Way())}

@@ -6,7 +6,7 @@
 #include <xxhash.h>
 #include "migrate/journal.h"
 
-#define CHECK_AT 632
+#define CHECK_AT 656
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

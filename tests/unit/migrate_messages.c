@@ -25,10 +25,12 @@ static void small_messages_round_trip(void **state)
 	struct vferry_error err;
 
 	assert_int_equal(vf_id_new(message.id), 0);
+	assert_int_equal(vf_id_new(message.host), 0);
 	vf_message_pack(body, &message);
 	assert_int_equal(vf_message_parse(&again, body, sizeof(body), &err), 0);
 	/* Field by field: what lies between the fields is not the message's. */
 	assert_memory_equal(again.id, message.id, sizeof(message.id));
+	assert_memory_equal(again.host, message.host, sizeof(message.host));
 	assert_int_equal(again.state, message.state);
 	assert_int_equal(again.flags, message.flags);
 	assert_int_equal(again.pass, message.pass);
@@ -36,13 +38,13 @@ static void small_messages_round_trip(void **state)
 	assert_int_equal(again.ns, message.ns);
 	for (size_t length = 0; length < sizeof(body); length++)
 		assert_int_equal(vf_message_parse(&again, body, length, &err), -EBADMSG);
-	body[16] = 99; /* a state that is none */
+	body[32] = 99; /* a state that is none */
 	assert_int_equal(vf_message_parse(&again, body, sizeof(body), &err), -EBADMSG);
-	body[16] = VFERRY_STATE_FROZEN;
-	body[20] = 0x40; /* a flag that is none */
+	body[32] = VFERRY_STATE_FROZEN;
+	body[36] = 0x40; /* a flag that is none */
 	assert_int_equal(vf_message_parse(&again, body, sizeof(body), &err), -EBADMSG);
-	body[20] = 0;
-	body[28] = 1; /* reserved */
+	body[36] = 0;
+	body[44] = 1; /* reserved */
 	assert_int_equal(vf_message_parse(&again, body, sizeof(body), &err), -EBADMSG);
 }
 
@@ -148,7 +150,7 @@ static void a_wrong_offer_is_refused_by_name(void **state)
 	body = vf_offer_pack(&offer, &length);
 	assert_non_null(body);
 	replace_and_parse(body, "\"stream_version\":1", "\"stream_version\":2", -EPROTONOSUPPORT,
-			  "version 2.1");
+			  "version 2.2");
 	replace_and_parse(body, "draft-v3", "virtio-1.4", -EPROTONOSUPPORT, "virtio-1.4");
 	replace_and_parse(body, "vferry.offer", "vferry.other", -EBADMSG, "vferry.offer");
 	replace_and_parse(body, "\"vfs\":1", "\"vfs\":0", -EBADMSG, "lacks");

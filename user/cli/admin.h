@@ -31,6 +31,10 @@ uint16_t admin_one_vf(struct cli *cli);
 /** admin_may_change() - -EBUSY with words when a migration's journal is open for a VF and --force is not given. */
 int admin_may_change(struct cli *cli, const struct cli_vfs *vfs, struct vferry_error *err);
 
+/** admin_may_live() - admin_may_change(), and -EBUSY when a VF was moved away and still holds its old copy. */
+int admin_may_live(struct cli *cli, struct vferry_owner *owner, const struct cli_vfs *vfs,
+		   struct vferry_error *err);
+
 /* The commands, as the table runs them. */
 int admin_run_mode_get(struct cli *cli);
 int admin_run_mode_set(struct cli *cli);

@@ -6,6 +6,7 @@
 #include "bus/lent.h"
 #include "cli/admin.h"
 #include "migrate/journal.h"
+#include "migrate/settled.h"
 
 int admin_open(struct cli *cli, struct vferry_owner **owner, struct cli_vfs *vfs,
 	       unsigned int flags, struct vferry_error *err)
@@ -58,6 +59,24 @@ int admin_may_change(struct cli *cli, const struct cli_vfs *vfs, struct vferry_e
 	rc = vf_owner_address(cli_string(cli, "OWNER"), address, sizeof(address), err);
 	for (unsigned int i = 0; !rc && i < vfs->count; i++)
 		rc = vf_journal_check_free(address, vfs->vf[i], err);
+	return rc;
+}
+
+int admin_may_live(struct cli *cli, struct vferry_owner *owner, const struct cli_vfs *vfs,
+		   struct vferry_error *err)
+{
+	char address[256];
+	int rc = admin_may_change(cli, vfs, err);
+
+	if (!rc)
+		rc = vf_owner_address(cli_string(cli, "OWNER"), address, sizeof(address), err);
+	for (unsigned int i = 0; !rc && i < vfs->count; i++) {
+		if (!cli_has(cli, "force"))
+			rc = vf_gone_check_device(owner, address, vfs->vf[i], err);
+		else if (vf_gone_forget(address, vfs->vf[i]))
+			cli_note(cli, "VF %u was moved away; it may live here again, as told",
+				 vfs->vf[i]);
+	}
 	return rc;
 }
 
@@ -224,7 +243,11 @@ static int each_vf(struct cli *cli, const struct job *job)
 	rc = admin_open(cli, &owner, vfs, 0, &err);
 	if (rc)
 		return cli_fail(cli, &err);
-	rc = job->changes ? admin_may_change(cli, vfs, &err) : 0;
+	if (job->changes && job->opcode == VFERRY_CMD_DEV_MODE_SET &&
+	    job->data != VFERRY_MODE_FREEZE)
+		rc = admin_may_live(cli, owner, vfs, &err);
+	else if (job->changes)
+		rc = admin_may_change(cli, vfs, &err);
 	rc = rc ? cli_fail(cli, &err) : run_commands(cli, owner, job, vfs);
 	vferry_owner_close(owner);
 	return rc;

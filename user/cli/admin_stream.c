@@ -308,7 +308,8 @@ int admin_run_write(struct cli *cli)
 	if (admin_open(cli, &owner, &vfs, 0, &err)) {
 		status = cli_fail(cli, &err);
 	} else {
-		status = admin_may_change(cli, &vfs, &err)
+		/* What is written becomes the VF's own by a mode change, and a look at the VF then would drop it. */
+		status = admin_may_live(cli, owner, &vfs, &err)
 				 ? cli_fail(cli, &err)
 				 : write_chunks(cli, owner, vf, fd, shown, &totals);
 		vferry_owner_close(owner);

@@ -17,6 +17,7 @@ struct list {
 	struct cli *cli;
 	struct json_object *owners;
 	struct json_object *journals;
+	struct json_object *settled;
 	struct json_object *problems;
 	const char *only; /* address, or NULL */
 };
@@ -70,6 +71,7 @@ static struct json_object *member(const struct vf_keeper_vf *vf)
 		vf->size_known ? json_object_new_uint64(vf->context_bytes) : NULL);
 	cli_add(row, "lent_to_pid", vf->pid ? json_object_new_int(vf->pid) : NULL);
 	cli_add(row, "journal", NULL);
+	cli_add(row, "moved_away", NULL);
 	return row;
 }
 
@@ -205,6 +207,43 @@ static struct json_object *member_of(struct json_object *owner, unsigned int vf)
 	return NULL;
 }
 
+static struct json_object *describe(const struct vf_journal_record *record, const char *path)
+{
+	struct json_object *row = json_object_new_object();
+
+	cli_add_hex(row, "id", record->id, sizeof(record->id));
+	cli_add_string(row, "owner", record->owner);
+	cli_add_uint(row, "vf", record->vf);
+	cli_add_string(row, "role", vf_role_name(record->role));
+	cli_add_string(row, "state", vferry_state_name(record->state));
+	cli_add_string(row, "peer", record->peer);
+	cli_add_uint(row, "pid", record->pid);
+	cli_add_string(row, "file", path);
+	return row;
+}
+
+/* Of a migration that is over: not open, but what it says of a VF stands until the VF is reset. */
+static int settled(void *arg, const char *path, const struct vf_journal_record *record,
+		   const struct vferry_error *why)
+{
+	struct list *list = arg;
+	struct json_object *row, *vf;
+
+	if (!record) {
+		problem(list, why->text);
+		return 0;
+	}
+	if (record->flags & VF_JOURNAL_NO_VF || !wanted(list, record->owner))
+		return 0;
+	row = describe(record, path);
+	json_object_array_add(list->settled, row);
+	vf = record->role == VF_ROLE_SOURCE ? member_of(known(list, record->owner), record->vf)
+					    : NULL;
+	if (vf)
+		cli_add(vf, "moved_away", json_object_get(row));
+	return 0;
+}
+
 static int journal(void *arg, const char *path, const struct vf_journal_record *record,
 		   const struct vferry_error *why)
 {
@@ -217,15 +256,7 @@ static int journal(void *arg, const char *path, const struct vf_journal_record *
 	}
 	if (!wanted(list, record->owner))
 		return 0;
-	row = json_object_new_object();
-	cli_add_hex(row, "id", record->id, sizeof(record->id));
-	cli_add_string(row, "owner", record->owner);
-	cli_add_uint(row, "vf", record->vf);
-	cli_add_string(row, "role", vf_role_name(record->role));
-	cli_add_string(row, "state", vferry_state_name(record->state));
-	cli_add_string(row, "peer", record->peer);
-	cli_add_uint(row, "pid", record->pid);
-	cli_add_string(row, "file", path);
+	row = describe(record, path);
 	json_object_array_add(list->journals, row);
 	vf = member_of(known(list, record->owner), record->vf);
 	if (vf)
@@ -242,6 +273,7 @@ static const struct cli_column member_columns[] = {
 	{ .key = "lent_to_pid", .title = "LENT-TO" },
 	{ .key = "journal.role", .title = "JOURNAL" },
 	{ .key = "journal.state", .title = "STATE" },
+	{ .key = "moved_away.peer", .title = "MOVED-TO" },
 	{ .key = NULL },
 };
 
@@ -323,6 +355,7 @@ static int run(struct cli *cli)
 		.cli = cli,
 		.owners = json_object_new_array(),
 		.journals = json_object_new_array(),
+		.settled = json_object_new_array(),
 		.problems = json_object_new_array(),
 	};
 	struct json_object *doc = cli_document("vferry.list");
@@ -333,6 +366,7 @@ static int run(struct cli *cli)
 
 	cli_add(doc, "owners", list.owners);
 	cli_add(doc, "journals", list.journals);
+	cli_add(doc, "settled", list.settled);
 	cli_add(doc, "problems", list.problems);
 	if (cli_has(cli, "OWNER")) {
 		if (vf_owner_address(cli_string(cli, "OWNER"), address, sizeof(address), &err)) {
@@ -347,6 +381,8 @@ static int run(struct cli *cli)
 	sockets(&list);
 	functions(&list);
 	rc = vf_journal_each(journal, &list, &err);
+	if (!rc)
+		rc = vf_journal_each_in(VF_PLACE_SETTLED, settled, &list, &err);
 	if (rc)
 		problem(&list, err.text);
 	for (size_t i = 0; i < json_object_array_length(list.problems); i++)
@@ -363,6 +399,7 @@ const struct cli_command cli_cmd_list = {
 		(const char *const[]){
 			"Owners that a keeper holds are shown with their VFs, as the keeper reports them; software owner devices and "
 			"virtio PFs without a keeper are named only. Listing starts no keeper.",
+			"MOVED-TO names where a VF was moved that still keeps its old copy, which vferry recover explains.",
 			NULL,
 		},
 	.positionals =

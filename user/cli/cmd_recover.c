@@ -13,22 +13,32 @@ static const struct cli_column columns[] = {
 
 static const struct cli_view views[] = {
 	{ .key = "journals", .columns = columns, .empty = "no open journal" },
+	{ .key = "settled",
+	  .title = "Settled, and kept so that nothing lives twice",
+	  .columns = columns },
 	{ .columns = NULL },
+};
+
+struct lists {
+	struct json_object *journals, *settled;
 };
 
 static void each(void *arg, const struct vferry_recovered *recovered)
 {
-	struct json_object *row = json_object_new_object(), *list = arg;
+	struct json_object *row = json_object_new_object();
+	struct lists *lists = arg;
 
 	if (recovered->readable) {
-		cli_add_uint(row, "vf", recovered->vf);
+		if (recovered->vf)
+			cli_add_uint(row, "vf", recovered->vf);
 		cli_add_string(row, "owner", recovered->owner);
 		cli_add_string(row, "role", recovered->role);
 		cli_add_string(row, "peer", recovered->peer);
 		cli_add_string(row, "state", vferry_state_name(recovered->before));
 		cli_add_string(row, "after",
-			       recovered->settled ? "settled"
-						  : vferry_state_name(recovered->after));
+			       recovered->kept	    ? "kept"
+			       : recovered->settled ? "settled"
+						    : vferry_state_name(recovered->after));
 		cli_add_string(row, "id", recovered->id);
 		if (recovered->group[0])
 			cli_add_string(row, "group", recovered->group);
@@ -40,13 +50,15 @@ static void each(void *arg, const struct vferry_recovered *recovered)
 	cli_add_bool(row, "settled", recovered->settled);
 	if (recovered->words[0])
 		cli_add_string(row, "words", recovered->words);
-	json_object_array_add(list, row);
+	/* One of a settled migration that goes now is told of with those that were kept. */
+	json_object_array_add(
+		recovered->kept || recovered->was_kept ? lists->settled : lists->journals, row);
 }
 
 static int run(struct cli *cli)
 {
 	struct json_object *doc = cli_document("vferry.recover");
-	struct json_object *journals = json_object_new_array();
+	struct lists lists = { json_object_new_array(), json_object_new_array() };
 	const char *owner = cli_string(cli, "OWNER"), *id = cli_string(cli, "ID");
 	struct vferry_error err = { 0 };
 	struct vferry_recover_opts opts = {
@@ -55,11 +67,12 @@ static int run(struct cli *cli)
 			 (cli_has(cli, "finish") ? VFERRY_RECOVER_FINISH : 0) |
 			 (cli_has(cli, "abort") ? VFERRY_RECOVER_ABORT : 0) |
 			 (cli_has(cli, "destination-is-dead") ? VFERRY_RECOVER_DESTINATION_IS_DEAD
-							      : 0),
+							      : 0) |
+			 (cli_has(cli, "forget") ? VFERRY_RECOVER_FORGET : 0),
 		.peer = cli_string(cli, "peer"),
 		.timeout_ns = cli_timeout_ns(cli),
 		.each = each,
-		.arg = journals,
+		.arg = &lists,
 	};
 	int ret, signal;
 
@@ -70,16 +83,24 @@ static int run(struct cli *cli)
 	}
 	if (id && strspn(id, "0123456789abcdef") != strlen(id)) {
 		json_object_put(doc);
-		json_object_put(journals);
+		json_object_put(lists.journals);
+		json_object_put(lists.settled);
 		return cli_usage(
 			cli, "\"%s\" is no migration's id: hex digits, as --list shows them", id);
+	}
+	if (opts.flags & VFERRY_RECOVER_FORGET && !id) {
+		json_object_put(doc);
+		json_object_put(lists.journals);
+		json_object_put(lists.settled);
+		return cli_usage(cli, "--forget: which migration? Its ID, as --list shows it");
 	}
 	opts.owner = owner;
 	opts.id = id;
 	opts.interrupt_fd = move_signals();
 	ret = vferry_recover(&opts, &err);
 	signal = move_signal(opts.interrupt_fd);
-	cli_add(doc, "journals", journals);
+	cli_add(doc, "journals", lists.journals);
+	cli_add(doc, "settled", lists.settled);
 	cli_print(cli, doc, views);
 	if (!ret)
 		return CLI_DONE;
@@ -94,7 +115,12 @@ static const char *const about[] = {
 	"VFs that were sent together (vferry send --together) are settled together: all of them are borrowed, the "
 	"destination is asked once, and the id of any of them stands for the group.",
 	"The destination answers through a listening vferry recv. While it cannot be asked, the VF stays frozen: whether "
-	"that host is dead only you can know.",
+	"that host is dead only you can know. Only the host that accepted the migration can answer for it: another one, "
+	"asked by mistake, says so, and nothing changes.",
+	"What could live twice is remembered behind a settled migration. A VF that was moved away keeps its old copy in "
+	"Freeze: it is not sent, and not set to stop or active, until it was reset (the end of the program that has it open does "
+	"that), was taken into use by vferry recv, or its owner lost its state. A stream of send --hand-over is taken in once. "
+	"--list shows what is remembered; recover deletes what is not needed any more.",
 	NULL,
 };
 
@@ -123,6 +149,10 @@ static const struct cli_option options[] = {
 	{
 		.name = "abort",
 		.help = "also delete journals whose copy is gone with a reset of the owner",
+	},
+	{
+		.name = "forget",
+		.help = "with ID: forget that the VF was moved away, or the stream taken in; if that copy lives, it may live twice",
 	},
 	{
 		.name = "peer",

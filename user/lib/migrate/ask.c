@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 #include "migrate/ask.h"
+#include "migrate/host_id.h"
 #include "stream/stream.h"
 
 #define AGAIN_NS 200000000ULL
@@ -14,6 +15,7 @@ struct question {
 	struct vf_tx tx;
 	uint8_t body[VF_MESSAGE_BYTES];
 	uint8_t id[VF_ID_BYTES];
+	uint8_t host[VF_ID_BYTES]; /* who is meant; zero: whoever answers */
 	bool sent, over;
 	int error;
 	struct vferry_error why;
@@ -48,6 +50,15 @@ static void frame_came(void *arg, const struct vf_frame *frame, void *payload)
 	    (frame->type != VF_FRAME_STATE || memcmp(message.id, question->id, VF_ID_BYTES)))
 		question->error = vferry_fail(&question->why, -EPROTO,
 					      "the peer answers for another migration");
+	if (!question->error && !vf_host_id_none(question->host) &&
+	    memcmp(message.host, question->host, VF_ID_BYTES))
+		question->error = vferry_fail(
+			&question->why, -EREMOTE,
+			"this is not the host that accepted the migration, or it has lost its run "
+			"folder since; what it knows says nothing");
+	if (!question->error && message.flags & VF_STATE_UNKNOWN)
+		question->error = vferry_fail(&question->why, -ENOENT,
+					      "nothing is known there of this migration");
 	if (!question->error)
 		question->answer = message.state;
 }
@@ -106,6 +117,7 @@ static int ask_once(struct question *question, const char *address, enum vferry_
 		ret = vf_stream_new(&question->stream, ring, &link, &events, err);
 	if (!ret) {
 		memcpy(message.id, question->id, VF_ID_BYTES);
+		memcpy(message.host, question->host, VF_ID_BYTES);
 		vf_message_pack(question->body, &message);
 		question->tx.frame.type = VF_FRAME_QUERY;
 		question->tx.frame.lane = VF_LANE_ALL;
@@ -138,7 +150,7 @@ static bool rest(int interrupt_fd)
 	return poll(&pollfd, 1, (int)(AGAIN_NS / 1000000)) > 0;
 }
 
-int vf_ask(const char *peer, const uint8_t id[VF_ID_BYTES], enum vferry_state state,
+int vf_ask(const char *peer, const struct vf_journal_record *record, enum vferry_state state,
 	   uint64_t timeout_ns, int interrupt_fd, enum vferry_state *answer,
 	   struct vferry_error *err)
 {
@@ -149,9 +161,10 @@ int vf_ask(const char *peer, const uint8_t id[VF_ID_BYTES], enum vferry_state st
 	for (;;) {
 		struct question question = { 0 };
 
-		memcpy(question.id, id, VF_ID_BYTES);
+		memcpy(question.id, record->id, VF_ID_BYTES);
+		memcpy(question.host, record->host, VF_ID_BYTES);
 		ret = ask_once(&question, peer, state, deadline, err);
-		if (ret == -EOPNOTSUPP || ret == -EINVAL)
+		if (ret == -EOPNOTSUPP || ret == -EINVAL || ret == -EREMOTE || ret == -ENOENT)
 			return ret;
 		if (!ret) {
 			*answer = question.answer;

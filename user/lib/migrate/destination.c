@@ -5,6 +5,7 @@
 #include <vferry/probes.h>
 #include "migrate/destination.h"
 #include "migrate/group.h"
+#include "migrate/settled.h"
 
 /* --- what arrives --- */
 
@@ -197,6 +198,7 @@ static void accept_offer(struct vf_lane *lane)
 
 	destination->accepted = true;
 	message.flags = destination->offer.clock ? VF_ACCEPT_CLOCK : 0;
+	memcpy(message.host, lane->move->host, VF_ID_BYTES);
 	VF_FAULT_POINT("destination-accept");
 	vf_lane_phase(lane, VFERRY_PHASE_DST_ACCEPT);
 	vf_lane_say(lane, VF_FRAME_ACCEPT, &message);
@@ -232,13 +234,29 @@ static int make_checks(struct vf_destination *destination)
 	return vf_writer_init(&destination->writer, owner->admin, owner->arena, lane->vf, &events);
 }
 
+/* A snapshot is a copy each time; anything else is taken in once. */
+static int fresh(struct vf_lane *lane, struct vferry_error *err)
+{
+	if (vf_destination_of(lane)->offer.kind == VF_OFFER_SNAPSHOT)
+		return 0;
+	return vf_settled_check_offer(lane->id, lane->move->address, lane->move->owner->lease.epoch,
+				      err);
+}
+
 static void probed(struct vf_lane *lane)
 {
 	struct vf_destination *destination = vf_destination_of(lane);
 	const struct vf_offer *offer = &destination->offer;
+	bool hand_over = offer->kind == VF_OFFER_HAND_OVER;
 	struct vferry_error why;
 
 	slots_free(lane->move);
+	if (vf_gone_check(lane->move->address, lane->vf, lane->move->owner->lease.epoch,
+			  lane->about.has_status && !lane->about.device_status, &why) ||
+	    fresh(lane, &why)) {
+		vf_lane_fail(lane, why.code, "%s", why.text);
+		return;
+	}
 	if (!lane->about.has_status) {
 		vf_lane_fail(
 			lane, -EOPNOTSUPP,
@@ -265,8 +283,14 @@ static void probed(struct vf_lane *lane)
 	}
 	if (vf_lane_open_journal(lane, VF_ROLE_DESTINATION, VFERRY_STATE_LOADING,
 				 (lane->move->mute ? VF_JOURNAL_ONE_WAY : 0) |
+					 (hand_over ? VF_JOURNAL_HAND_OVER : 0) |
 					 (offer->together ? VF_JOURNAL_TOGETHER : 0)))
 		return;
+	/* Another receiver may have taken the same stream in since: its journal has made place for ours. */
+	if (fresh(lane, &why)) {
+		vf_lane_fail(lane, why.code, "%s", why.text);
+		return;
+	}
 	VF_FAULT_POINT("destination-loading");
 	vf_lane_mode(lane, VFERRY_MODE_FREEZE, frozen);
 }

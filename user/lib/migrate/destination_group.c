@@ -8,6 +8,7 @@
 #include "bus/vf_reset.h"
 #include "migrate/destination.h"
 #include "migrate/group.h"
+#include "migrate/settled.h"
 
 static void for_all(struct vf_move *move, vf_lane_fn step)
 {
@@ -103,7 +104,8 @@ static void settle_refused(struct vf_lane *lane)
 	/* The source of a released group asks for the leader's, unless it was told. */
 	if (lane->number || (!vf_group_doubts(lane->move) &&
 			     (!destination->released || lane->move->group_run.told)))
-		vf_journal_remove(&lane->journal, NULL);
+		destination->holds_copy ? vf_settled_keep(&lane->journal, NULL)
+					: vf_journal_remove(&lane->journal, NULL);
 	vf_lane_settle(lane, VFERRY_OUTCOME_DISCARDED);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "migrate/destination.h"
 #include "migrate/group.h"
+#include "migrate/settled.h"
 
 static void settle_moved(struct vf_destination *destination)
 {
@@ -37,7 +38,9 @@ void vf_destination_confirmed(struct vf_destination *destination)
 
 	destination->confirmed = true;
 	VF_FAULT_POINT("destination-done");
-	if (vf_journal_remove(&lane->journal, &why))
+	/* Others may hold the same stream, or this receiver may be given it again. */
+	if (destination->offer.kind == VF_OFFER_HAND_OVER ? vf_settled_keep(&lane->journal, &why)
+							  : vf_journal_remove(&lane->journal, &why))
 		snprintf(lane->result->undone, sizeof(lane->result->undone), "%.150s", why.text);
 	vf_lane_phase(lane, VFERRY_PHASE_DST_DONE);
 	/* The source deletes its journal on this word only: a connection may end for other reasons. */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <dirent.h>
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -8,44 +7,12 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include <vferry/admin.h>
-#include <xxhash.h>
 #include "bus/lent.h"
 #include "migrate/fault_point.h"
 #include "migrate/journal.h"
 
-#define MAGIC	    0x4c4e5246564a0a0dULL /* with line ends: a file that was "converted" is seen */
 #define PLACE_BYTES (VF_JOURNAL_BYTES / 2)
 #define SUFFIX	    ".journal"
-
-struct record_wire {
-	__le64 magic;
-	__le32 version;
-	__le32 bytes; /* of this record */
-	__le64 sequence;
-	__u8 id[16];
-	__u8 group[16];
-	__u8 epoch[16];
-	__u8 boot[16];
-	__u8 role;
-	__u8 state;
-	__u8 mode_found;
-	__u8 reserved1;
-	__le16 vf;
-	__le16 members; /* of a group; 0: moved by itself */
-	__le32 flags;
-	__le32 pid;
-	__le64 opened_ns;
-	__le64 written_ns;
-	char owner[256];
-	char peer[256];
-	__le64 check; /* XXH3-64 of all before it */
-};
-
-VFERRY_STATIC_ASSERT(sizeof(struct record_wire) == 640, "journal record");
-VFERRY_STATIC_ASSERT(offsetof(struct record_wire, role) == 88, "journal role");
-VFERRY_STATIC_ASSERT(offsetof(struct record_wire, opened_ns) == 104, "journal times");
-VFERRY_STATIC_ASSERT(sizeof(struct record_wire) <= PLACE_BYTES, "journal place");
 
 const char *vf_role_name(unsigned int role)
 {
@@ -54,11 +21,11 @@ const char *vf_role_name(unsigned int role)
 					     : "unknown";
 }
 
-static uint64_t real_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
 }
 
@@ -80,153 +47,52 @@ static int boot_id(uint8_t boot[16])
 	return vf_unhex(boot, 16, hex) == 16 ? 0 : -EIO;
 }
 
-void vf_journal_pack(uint8_t place[PLACE_BYTES], const struct vf_journal_record *record)
-{
-	struct record_wire wire = {
-		.magic = htole64(MAGIC),
-		.version = htole32(VF_JOURNAL_VERSION),
-		.bytes = htole32(sizeof(wire)),
-		.sequence = htole64(record->sequence),
-		.role = record->role,
-		.state = record->state,
-		.mode_found = record->mode_found,
-		.vf = htole16(record->vf),
-		.members = htole16(record->members),
-		.flags = htole32(record->flags),
-		.pid = htole32(record->pid),
-		.opened_ns = htole64(record->opened_ns),
-		.written_ns = htole64(record->written_ns),
-	};
+static const char *const folders[] = {
+	[VF_PLACE_OPEN] = "journal",
+	[VF_PLACE_SETTLED] = "settled",
+};
 
-	memcpy(wire.id, record->id, 16);
-	memcpy(wire.group, record->group, 16);
-	memcpy(wire.epoch, record->epoch, 16);
-	memcpy(wire.boot, record->boot, 16);
-	memcpy(wire.owner, record->owner, strnlen(record->owner, sizeof(wire.owner) - 1));
-	memcpy(wire.peer, record->peer, strnlen(record->peer, sizeof(wire.peer) - 1));
-	wire.check = htole64(XXH3_64bits(&wire, offsetof(struct record_wire, check)));
-	memset(place, 0, PLACE_BYTES);
-	memcpy(place, &wire, sizeof(wire));
-}
-
-static bool state_fits(unsigned int role, unsigned int state)
+/* Both at once: a journal moves from one to the other when nothing may stop it. */
+static int make_folders(const char *run, struct vferry_error *err)
 {
-	switch (state) {
-#define X(name, number, text) case number:
-		VFERRY_SOURCE_STATES(X)
-		return role == VF_ROLE_SOURCE;
-		VFERRY_DESTINATION_STATES(X)
-		return role == VF_ROLE_DESTINATION;
-#undef X
+	char path[256];
+
+	if (mkdir(run, 0755) && errno != EEXIST)
+		return vferry_fail(err, -errno, "cannot make %s: %s", run, strerror(errno));
+	for (unsigned int i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
+		snprintf(path, sizeof(path), "%s/%s", run, folders[i]);
+		if (mkdir(path, 0700) && errno != EEXIST)
+			return vferry_fail(err, -errno, "cannot make %s: %s", path,
+					   strerror(errno));
 	}
-	return false;
-}
-
-static bool text_ends(const char *text, size_t room)
-{
-	return memchr(text, 0, room) != NULL;
-}
-
-/* One of the two places: 0, -ENODATA when it was never written, or what is wrong with it. */
-static int parse_place(struct vf_journal_record *record, const uint8_t *place,
-		       struct vferry_error *err)
-{
-	struct record_wire wire;
-
-	memcpy(&wire, place, sizeof(wire));
-	if (!wire.magic)
-		return -ENODATA;
-	if (le64toh(wire.magic) != MAGIC)
-		return vferry_fail(err, -EBADMSG, "not a vferry journal (magic 0x%llx)",
-				   (unsigned long long)le64toh(wire.magic));
-	if (le32toh(wire.version) != VF_JOURNAL_VERSION)
-		return vferry_fail(
-			err, -EPROTONOSUPPORT,
-			"written by another vferry (journal version %u, this one reads %u)",
-			le32toh(wire.version), VF_JOURNAL_VERSION);
-	if (le32toh(wire.bytes) != sizeof(wire) ||
-	    le64toh(wire.check) != XXH3_64bits(&wire, offsetof(struct record_wire, check)))
-		return vferry_fail(err, -EBADMSG, "a damaged record (its check does not agree)");
-	if (!state_fits(wire.role, wire.state) || wire.mode_found > VFERRY_MODE_FREEZE ||
-	    !wire.vf || !text_ends(wire.owner, sizeof(wire.owner)) ||
-	    !text_ends(wire.peer, sizeof(wire.peer)) || wire.reserved1 ||
-	    (le16toh(wire.members) != 0) != ((le32toh(wire.flags) & VF_JOURNAL_TOGETHER) != 0))
-		return vferry_fail(
-			err, -EBADMSG,
-			"a record that cannot be (role %u, state %u, mode found %u, VF %u)",
-			wire.role, wire.state, wire.mode_found, le16toh(wire.vf));
-	*record = (struct vf_journal_record){
-		.role = wire.role,
-		.state = wire.state,
-		.mode_found = wire.mode_found,
-		.vf = le16toh(wire.vf),
-		.members = le16toh(wire.members),
-		.flags = le32toh(wire.flags),
-		.pid = le32toh(wire.pid),
-		.sequence = le64toh(wire.sequence),
-		.opened_ns = le64toh(wire.opened_ns),
-		.written_ns = le64toh(wire.written_ns),
-	};
-	memcpy(record->id, wire.id, 16);
-	memcpy(record->group, wire.group, 16);
-	memcpy(record->epoch, wire.epoch, 16);
-	memcpy(record->boot, wire.boot, 16);
-	memcpy(record->owner, wire.owner, sizeof(wire.owner));
-	memcpy(record->peer, wire.peer, sizeof(wire.peer));
 	return 0;
 }
 
-int vf_journal_parse(struct vf_journal_record *record, const uint8_t bytes[VF_JOURNAL_BYTES],
-		     struct vferry_error *err)
-{
-	struct vf_journal_record two[2];
-	struct vferry_error why[2] = { 0 };
-	int ret[2];
-
-	for (int i = 0; i < 2; i++)
-		ret[i] = parse_place(&two[i], bytes + i * PLACE_BYTES, &why[i]);
-	/* A version that is not ours may mean more than the other place says: hands off. */
-	for (int i = 0; i < 2; i++) {
-		if (ret[i] == -EPROTONOSUPPORT) {
-			if (err)
-				*err = why[i];
-			return ret[i];
-		}
-	}
-	if (!ret[0] && !ret[1]) {
-		if (memcmp(two[0].id, two[1].id, VF_ID_BYTES) || two[0].role != two[1].role ||
-		    two[0].vf != two[1].vf)
-			return vferry_fail(err, -EBADMSG,
-					   "two records of different migrations in one file");
-		*record = two[0].sequence > two[1].sequence ? two[0] : two[1];
-		return 0;
-	}
-	for (int i = 0; i < 2; i++) {
-		if (!ret[i]) {
-			*record = two[i];
-			return 0;
-		}
-	}
-	if (ret[0] == -ENODATA && ret[1] == -ENODATA)
-		return vferry_fail(err, -EBADMSG, "an empty journal: its writer died making it");
-	if (err)
-		*err = ret[0] == -ENODATA ? why[1] : why[0];
-	return -EBADMSG;
-}
-
-int vf_journal_dir(char *path, size_t room, bool make, struct vferry_error *err)
+int vf_journal_dir(enum vf_journal_place place, char *path, size_t room, bool make,
+		   struct vferry_error *err)
 {
 	char run[200];
 	int ret = vf_run_dir(run, sizeof(run), err);
 
 	if (ret)
 		return ret;
-	if ((size_t)snprintf(path, room, "%s/journal", run) >= room)
-		return vferry_fail(err, -ENAMETOOLONG, "%s/journal: the path is too long", run);
-	if (make && mkdir(run, 0755) && errno != EEXIST)
-		return vferry_fail(err, -errno, "cannot make %s: %s", run, strerror(errno));
-	if (make && mkdir(path, 0700) && errno != EEXIST)
-		return vferry_fail(err, -errno, "cannot make %s: %s", path, strerror(errno));
+	if ((size_t)snprintf(path, room, "%s/%s", run, folders[place]) >= room)
+		return vferry_fail(err, -ENAMETOOLONG, "%s/%s: the path is too long", run,
+				   folders[place]);
+	return make ? make_folders(run, err) : 0;
+}
+
+int vf_journal_path(enum vf_journal_place place, const uint8_t id[VF_ID_BYTES], unsigned int role,
+		    char *path, size_t room, struct vferry_error *err)
+{
+	char dir[256], text[VF_ID_TEXT];
+	int ret = vf_journal_dir(place, dir, sizeof(dir), false, err);
+
+	if (ret)
+		return ret;
+	vf_id_text(text, id);
+	if ((size_t)snprintf(path, room, "%s/%s.%s" SUFFIX, dir, text, vf_role_name(role)) >= room)
+		return vferry_fail(err, -ENAMETOOLONG, "%s: the path is too long", dir);
 	return 0;
 }
 
@@ -237,7 +103,8 @@ static int put(struct vf_journal *journal, struct vferry_error *err)
 	ssize_t done;
 
 	record->sequence++;
-	record->written_ns = real_ns();
+	record->written_ns = clock_ns(CLOCK_REALTIME);
+	record->written_boot_ns = clock_ns(CLOCK_BOOTTIME);
 	record->pid = (uint32_t)getpid();
 	vf_journal_pack(place, record);
 	VF_FAULT_POINT("journal-write");
@@ -268,27 +135,28 @@ static int give_name(const struct vf_journal *journal, struct vferry_error *err)
 	return 0;
 }
 
-int vf_journal_create(struct vf_journal *journal, const struct vf_journal_record *record,
-		      struct vferry_error *err)
+int vf_journal_create_in(enum vf_journal_place place, struct vf_journal *journal,
+			 const struct vf_journal_record *record, struct vferry_error *err)
 {
-	char dir[256], id[VF_ID_TEXT];
+	char dir[256];
 	int ret;
 
 	memset(journal, 0, sizeof(*journal));
 	journal->fd = -1;
-	ret = vf_journal_dir(dir, sizeof(dir), true, err);
+	ret = vf_journal_dir(place, dir, sizeof(dir), true, err);
 	if (ret)
 		return ret;
 	journal->record = *record;
 	journal->record.sequence = 0;
-	journal->record.opened_ns = real_ns();
+	journal->record.opened_ns = clock_ns(CLOCK_REALTIME);
 	ret = boot_id(journal->record.boot);
 	if (ret)
 		return vferry_fail(err, ret, "cannot read /proc/sys/kernel/random/boot_id: %s",
 				   strerror(-ret));
-	vf_id_text(id, record->id);
-	snprintf(journal->path, sizeof(journal->path), "%s/%s.%s" SUFFIX, dir, id,
-		 vf_role_name(record->role));
+	ret = vf_journal_path(place, record->id, record->role, journal->path, sizeof(journal->path),
+			      err);
+	if (ret)
+		return ret;
 	/* It gets its name when it is whole: whoever dies here leaves nothing that cannot be read. */
 	journal->fd = open(dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 	if (journal->fd < 0)
@@ -311,6 +179,12 @@ int vf_journal_create(struct vf_journal *journal, const struct vf_journal_record
 	return ret;
 }
 
+int vf_journal_create(struct vf_journal *journal, const struct vf_journal_record *record,
+		      struct vferry_error *err)
+{
+	return vf_journal_create_in(VF_PLACE_OPEN, journal, record, err);
+}
+
 int vf_journal_write(struct vf_journal *journal, enum vferry_state state, struct vferry_error *err)
 {
 	enum vferry_state before = journal->record.state;
@@ -324,6 +198,15 @@ int vf_journal_write(struct vf_journal *journal, enum vferry_state state, struct
 	if (ret)
 		journal->record.state = (uint8_t)before;
 	return ret;
+}
+
+/* Of this boot, and later than now by a clock that is never set back: nobody has written that. */
+static bool from_the_future(const struct vf_journal_record *record)
+{
+	uint8_t boot[16];
+
+	return !boot_id(boot) && !memcmp(boot, record->boot, 16) &&
+	       record->written_boot_ns > clock_ns(CLOCK_BOOTTIME);
 }
 
 static int read_file(int fd, const char *path, struct vf_journal_record *record,
@@ -350,6 +233,12 @@ static int read_file(int fd, const char *path, struct vf_journal_record *record,
 	ret = vf_journal_parse(record, bytes, &why);
 	if (ret)
 		return vferry_fail(err, ret, "%s: %s; left alone", path, why.text);
+	if (from_the_future(record))
+		return vferry_fail(
+			err, -EBADMSG,
+			"%s: says that it was written %llu s after this host's start, which "
+			"is still to come: from the future; left alone",
+			path, (unsigned long long)(record->written_boot_ns / 1000000000));
 	return 0;
 }
 
@@ -390,14 +279,16 @@ void vf_journal_close(struct vf_journal *journal)
 	journal->fd = -1;
 }
 
-int vf_journal_each(int (*fn)(void *arg, const char *path, const struct vf_journal_record *record,
-			      const struct vferry_error *why),
-		    void *arg, struct vferry_error *err)
+int vf_journal_each_in(enum vf_journal_place place,
+		       int (*fn)(void *arg, const char *path,
+				 const struct vf_journal_record *record,
+				 const struct vferry_error *why),
+		       void *arg, struct vferry_error *err)
 {
 	char dir[256], path[600];
 	struct dirent *entry;
 	DIR *folder;
-	int ret = vf_journal_dir(dir, sizeof(dir), false, err);
+	int ret = vf_journal_dir(place, dir, sizeof(dir), false, err);
 
 	if (ret)
 		return ret;
@@ -431,18 +322,21 @@ int vf_journal_each(int (*fn)(void *arg, const char *path, const struct vf_journ
 	return ret;
 }
 
+int vf_journal_each(int (*fn)(void *arg, const char *path, const struct vf_journal_record *record,
+			      const struct vferry_error *why),
+		    void *arg, struct vferry_error *err)
+{
+	return vf_journal_each_in(VF_PLACE_OPEN, fn, arg, err);
+}
+
 int vf_journal_find(struct vf_journal *journal, const uint8_t id[VF_ID_BYTES], enum vf_role role,
 		    struct vferry_error *err)
 {
-	char dir[256], text[VF_ID_TEXT], path[400];
-	int ret = vf_journal_dir(dir, sizeof(dir), false, err);
+	char path[400];
+	int ret = vf_journal_path(VF_PLACE_OPEN, id, role, path, sizeof(path), err);
 
 	journal->fd = -1;
-	if (ret)
-		return ret;
-	vf_id_text(text, id);
-	snprintf(path, sizeof(path), "%s/%s.%s" SUFFIX, dir, text, vf_role_name(role));
-	return vf_journal_open(journal, path, err);
+	return ret ? ret : vf_journal_open(journal, path, err);
 }
 
 struct search {

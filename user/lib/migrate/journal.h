@@ -17,7 +17,7 @@
 #include "migrate/messages.h"
 
 #define VF_JOURNAL_BYTES   4096
-#define VF_JOURNAL_VERSION 1
+#define VF_JOURNAL_VERSION 2
 
 enum vf_role {
 	VF_ROLE_SOURCE = 1,
@@ -28,25 +28,31 @@ enum vf_role {
 #define VF_JOURNAL_TOGETHER 0x2 /* one of a group (migrate/group.h): @group is its leader's @id */
 #define VF_JOURNAL_KEEPS    0x4 /* the device's READ clears, and was begun in Freeze */
 #define VF_JOURNAL_KEPT	    0x8 /* all that it had is kept */
+#define VF_JOURNAL_HAND_OVER \
+	0x10 /* destination: the stream is one that was released to whoever holds it */
+#define VF_JOURNAL_NO_VF 0x20 /* REFUSED for an id that was asked for and that nobody knew */
 
 /** struct vf_journal_record - what is known of one VF's migration */
 struct vf_journal_record {
 	uint8_t id[VF_ID_BYTES];
 	uint8_t group[VF_ID_BYTES]; /* the run's: VFs sent together share it */
 	uint8_t epoch[16];	    /* of the owner when the journal was opened */
-	uint8_t boot[16];   /* of the kernel: another one means that the device's copies are gone */
-	uint8_t role;	    /* enum vf_role */
-	uint8_t state;	    /* enum vferry_state */
+	uint8_t boot[16]; /* of the kernel: another one means that the device's copies are gone */
+	uint8_t host
+		[VF_ID_BYTES]; /* source: who accepted (vf_host_id()); zero before ACCEPT, and for a file */
+	uint8_t role;	       /* enum vf_role */
+	uint8_t state;	       /* enum vferry_state */
 	uint8_t mode_found; /* enum vferry_mode */
 	uint16_t vf;
 	uint16_t members; /* how many VFs the group has; 0: moved by itself */
 	uint32_t flags;	  /* VF_JOURNAL_* */
 	uint32_t pid;	  /* of the last writer, for messages only */
 	uint64_t sequence;
-	uint64_t opened_ns;  /* CLOCK_REALTIME */
-	uint64_t written_ns; /* CLOCK_REALTIME */
-	char owner[256];     /* address */
-	char peer[256];	     /* address, for messages and as recover's default */
+	uint64_t opened_ns;	  /* CLOCK_REALTIME */
+	uint64_t written_ns;	  /* CLOCK_REALTIME */
+	uint64_t written_boot_ns; /* CLOCK_BOOTTIME, which is never set back */
+	char owner[256];	  /* address */
+	char peer[256];		  /* address, for messages and as recover's default */
 };
 
 /** struct vf_journal - an open journal; all zero but fd = -1: none */
@@ -56,8 +62,21 @@ struct vf_journal {
 	struct vf_journal_record record;
 };
 
-/** vf_journal_dir() - <run dir>/journal, made with mode 0700 when @make. */
-int vf_journal_dir(char *path, size_t room, bool make, struct vferry_error *err);
+/*
+ * Two folders: journals of open migrations, and those that are kept behind a migration because forgetting them could
+ * make two live copies (settled.h).
+ */
+enum vf_journal_place {
+	VF_PLACE_OPEN,
+	VF_PLACE_SETTLED,
+};
+
+/** vf_journal_dir() - <run dir>/journal or <run dir>/settled; both are made with mode 0700 when @make. */
+int vf_journal_dir(enum vf_journal_place place, char *path, size_t room, bool make,
+		   struct vferry_error *err);
+/** vf_journal_path() - of an id's file. */
+int vf_journal_path(enum vf_journal_place place, const uint8_t id[VF_ID_BYTES], unsigned int role,
+		    char *path, size_t room, struct vferry_error *err);
 
 /**
  * vf_journal_create() - open a new journal
@@ -67,6 +86,9 @@ int vf_journal_dir(char *path, size_t room, bool make, struct vferry_error *err)
  */
 int vf_journal_create(struct vf_journal *journal, const struct vf_journal_record *record,
 		      struct vferry_error *err);
+/** vf_journal_create_in() - as vf_journal_create(), in either folder. */
+int vf_journal_create_in(enum vf_journal_place place, struct vf_journal *journal,
+			 const struct vf_journal_record *record, struct vferry_error *err);
 /** vf_journal_write() - a new state, on its way down before this returns. */
 int vf_journal_write(struct vf_journal *journal, enum vferry_state state, struct vferry_error *err);
 /** vf_journal_open() - an existing one; -EBADMSG, -EPROTONOSUPPORT (another version): it is neither acted on nor deleted. */
@@ -85,6 +107,12 @@ void vf_journal_close(struct vf_journal *journal);
 int vf_journal_each(int (*fn)(void *arg, const char *path, const struct vf_journal_record *record,
 			      const struct vferry_error *why),
 		    void *arg, struct vferry_error *err);
+/** vf_journal_each_in() - as vf_journal_each(), in either folder. */
+int vf_journal_each_in(enum vf_journal_place place,
+		       int (*fn)(void *arg, const char *path,
+				 const struct vf_journal_record *record,
+				 const struct vferry_error *why),
+		       void *arg, struct vferry_error *err);
 
 /**
  * vf_journal_find() - the journal of an id

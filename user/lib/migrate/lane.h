@@ -170,6 +170,7 @@ struct vf_move {
 	uint8_t group[VF_ID_BYTES];
 	bool together; /* all or none: @group is the leader's id */
 	struct vf_group_run group_run;
+	uint8_t host[VF_ID_BYTES]; /* who this side is (a destination) */
 };
 
 /* --- the run --- */

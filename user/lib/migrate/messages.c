@@ -12,6 +12,7 @@
 
 struct message_wire {
 	__u8 id[VF_ID_BYTES];
+	__u8 host[VF_ID_BYTES];
 	__le32 state;
 	__le32 flags;
 	__le32 pass;
@@ -33,6 +34,7 @@ void vf_message_pack(uint8_t *body, const struct vf_message *message)
 	};
 
 	memcpy(wire.id, message->id, VF_ID_BYTES);
+	memcpy(wire.host, message->host, VF_ID_BYTES);
 	memcpy(body, &wire, sizeof(wire));
 }
 
@@ -53,13 +55,15 @@ int vf_message_parse(struct vf_message *message, const void *body, size_t length
 		.ns = le64toh(wire.ns),
 	};
 	memcpy(message->id, wire.id, VF_ID_BYTES);
+	memcpy(message->host, wire.host, VF_ID_BYTES);
 	if (wire.reserved)
 		return vferry_fail(err, -EBADMSG, "a message with reserved bits 0x%x set",
 				   le32toh(wire.reserved));
 	if (message->state && !strcmp(vferry_state_name(message->state), "none"))
 		return vferry_fail(err, -EBADMSG, "a message with the unknown state %u",
 				   message->state);
-	if (message->flags & ~(uint32_t)(VF_END_FINAL | VF_END_NOTHING | VF_ACCEPT_CLOCK))
+	if (message->flags &
+	    ~(uint32_t)(VF_END_FINAL | VF_END_NOTHING | VF_ACCEPT_CLOCK | VF_STATE_UNKNOWN))
 		return vferry_fail(err, -EBADMSG, "a message with the unknown flags 0x%x",
 				   message->flags);
 	return 0;

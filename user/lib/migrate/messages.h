@@ -47,21 +47,23 @@ static inline const char *vf_frame_name(unsigned int type)
 }
 
 #define VF_ID_BYTES	 16
-#define VF_MESSAGE_BYTES 48
+#define VF_MESSAGE_BYTES 64
 #define VF_OFFER_BYTES	 (256u << 10) /* largest OFFER */
 #define VF_WORDS_BYTES	 1024u	      /* largest REFUSE, REFUSED, ABORT */
 #define VF_LANES_MAX	 255
 #define VF_LANE_ALL \
 	0xffffffffu /* REFUSE, ABORT of the whole run; QUERY and STATE, which are of no run */
-#define VF_ACCEPT_CLOCK 0x4 /* ACCEPT: PING is answered; said only to who offered to ask */
-#define VF_END_FINAL	0x1 /* END of the last image: all that follows is LOADED */
-#define VF_END_NOTHING	0x2 /* the pass had no bytes */
+#define VF_ACCEPT_CLOCK	 0x4 /* ACCEPT: PING is answered; said only to who offered to ask */
+#define VF_END_FINAL	 0x1 /* END of the last image: all that follows is LOADED */
+#define VF_END_NOTHING	 0x2 /* the pass had no bytes */
+#define VF_STATE_UNKNOWN 0x8 /* STATE: nothing is known here of this id */
 
 /**
  * struct vf_message - body of the small frames: ACCEPT, END, STAGED, LOADED, RELEASE, ACTIVE, DONE, QUERY, STATE, PING, PONG
  * @id: of this VF's migration
+ * @host: ACCEPT, STATE: who says so (vf_host_id()); QUERY: who is asked, as its ACCEPT said; zero otherwise
  * @state: the sender's state
- * @flags: VF_END_*, VF_ACCEPT_CLOCK
+ * @flags: VF_END_*, VF_ACCEPT_CLOCK, VF_STATE_UNKNOWN
  * @pass: END, STAGED: number of the image, from 0
  * @bytes: END: of this pass; STAGED, LOADED: staged so far; ACCEPT: largest chunk that the destination takes
  * PING and PONG (the clocks): @pass is the exchange's number; PING: @ns when it was sent; PONG: @bytes when PING came, @ns when PONG was sent
@@ -69,6 +71,7 @@ static inline const char *vf_frame_name(unsigned int type)
  */
 struct vf_message {
 	uint8_t id[VF_ID_BYTES];
+	uint8_t host[VF_ID_BYTES];
 	uint32_t state;
 	uint32_t flags;
 	uint32_t pass;

@@ -8,6 +8,7 @@
 #include "migrate/flight.h"
 #include "migrate/fault_point.h"
 #include "migrate/lane.h"
+#include "migrate/settled.h"
 
 void vf_move_defaults(struct vferry_move_opts *opts, const struct vferry_move_opts *given)
 {
@@ -358,5 +359,7 @@ int vferry_journal_check(const char *owner, uint16_t vf, struct vferry_error *er
 	char address[256];
 	int ret = vf_owner_address(owner, address, sizeof(address), err);
 
-	return ret ? ret : vf_journal_check_free(address, vf, err);
+	if (!ret)
+		ret = vf_journal_check_free(address, vf, err);
+	return ret ? ret : vf_gone_check(address, vf, NULL, false, err);
 }

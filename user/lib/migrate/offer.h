@@ -6,7 +6,7 @@
 #include "migrate/messages.h"
 #include "migrate/probe.h"
 
-#define VF_OFFER_VERSION 1
+#define VF_OFFER_VERSION 2
 #define VF_DIALECT	 "draft-v3"
 
 enum vf_offer_kind {

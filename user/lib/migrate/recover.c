@@ -5,6 +5,7 @@
 #include <string.h>
 #include "bus/lent.h"
 #include "migrate/settle_group.h"
+#include "migrate/settled.h"
 
 struct found {
 	char path[512];
@@ -201,15 +202,21 @@ int vferry_recover(const struct vferry_recover_opts *given, struct vferry_error 
 {
 	struct vferry_recover_opts opts = { .interrupt_fd = -1 };
 	struct search search = { .opts = &opts };
+	unsigned int kept = 0;
 	int ret = 0;
 
 	memcpy(&opts, given, given->size < sizeof(opts) ? given->size : sizeof(opts));
 	search.last = &search.first;
 	if (opts.owner)
 		ret = vf_owner_address(opts.owner, search.owner, sizeof(search.owner), err);
-	if (!ret)
+	if (!ret && opts.flags & VFERRY_RECOVER_FORGET && !opts.id)
+		ret = vferry_fail(err, -EINVAL,
+				  "which migration is to be forgotten? Its id, as --list shows it");
+	if (!ret && !(opts.flags & VFERRY_RECOVER_FORGET))
 		ret = vf_journal_each(one_found, &search, err);
-	if (!ret && opts.id && !search.first && !(opts.flags & VFERRY_RECOVER_LIST))
+	if (!ret)
+		ret = vf_recover_settled(&opts, search.owner, &kept, err);
+	if (!ret && opts.id && !search.first && !kept && !(opts.flags & VFERRY_RECOVER_LIST))
 		ret = vferry_fail(err, -ENOENT, "there is no journal of migration %s here",
 				  opts.id);
 	while (search.first) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bus/lent.h"
+#include "migrate/host_id.h"
 #include "migrate/recv.h"
 
 #define LINGER_NS 2000000000ULL
@@ -236,6 +237,8 @@ int vferry_recv(const struct vferry_move_opts *given, struct vferry_move *result
 	recv->waiting = (struct vf_link){ .in = -1, .out = -1 };
 	vf_move_defaults(&opts, given);
 	ret = vf_move_begin(move, &opts, result, err);
+	if (!ret)
+		ret = vf_host_id(move->host, err);
 	if (!ret)
 		ret = vf_peer_parse(&recv->peer, opts.peer, err);
 	if (!ret) {

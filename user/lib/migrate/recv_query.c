@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <string.h>
 #include "migrate/group.h"
+#include "migrate/host_id.h"
 #include "migrate/recv.h"
 #include "migrate/settle_group.h"
+#include "migrate/settled.h"
 
 static struct vf_lane *running(struct vf_move *move, const uint8_t id[VF_ID_BYTES])
 {
@@ -16,15 +18,16 @@ static struct vf_lane *running(struct vf_move *move, const uint8_t id[VF_ID_BYTE
 }
 
 static void answer(struct vf_connection *connection, const uint8_t id[VF_ID_BYTES],
-		   enum vferry_state state)
+		   enum vferry_state state, uint32_t flags)
 {
 	struct vf_control *frame = &connection->answer;
-	struct vf_message message = { .state = state };
+	struct vf_message message = { .state = state, .flags = flags };
 
 	if (frame->busy) /* one question at a time */
 		return;
 	memset(&frame->tx, 0, sizeof(frame->tx));
 	memcpy(message.id, id, VF_ID_BYTES);
+	memcpy(message.host, connection->recv->move.host, VF_ID_BYTES);
 	vf_message_pack(frame->body, &message);
 	frame->busy = true;
 	frame->tx.frame.type = VF_FRAME_STATE;
@@ -34,6 +37,43 @@ static void answer(struct vf_connection *connection, const uint8_t id[VF_ID_BYTE
 	frame->tx.done = vf_control_sent;
 	frame->move = &connection->recv->move;
 	vf_stream_send(connection->stream, &frame->tx);
+}
+
+/*
+ * No open journal: kept behind a settled migration, or never heard of, or refused and forgotten. In either of the last
+ * two it must not become Active later, which is written down before it is said. An offer of this id writes its journal
+ * first and then looks here, so one of the two sees the other.
+ */
+static enum vferry_state from_settled(const struct vf_message *query, uint32_t *flags)
+{
+	bool heard = query->state == VFERRY_STATE_GONE;
+	enum vferry_state state;
+	struct vf_journal journal;
+	int ret = vf_settled_find(&journal, query->id, VF_ROLE_DESTINATION, NULL);
+
+	if (!ret) {
+		state = journal.record.state;
+		/* Its source knows: what was kept for its question is not needed any more. */
+		if (heard && state == VFERRY_STATE_ACTIVE &&
+		    !(journal.record.flags & VF_JOURNAL_HAND_OVER))
+			vf_journal_remove(&journal, NULL);
+		vf_journal_close(&journal);
+		return state;
+	}
+	if (ret != -ENOENT)
+		return VFERRY_STATE_NONE;
+	if (heard) /* nothing is left to be settled here */
+		return VFERRY_STATE_ACTIVE;
+	if (vf_host_id_none(query->host)) {
+		*flags = VF_STATE_UNKNOWN;
+		return VFERRY_STATE_NONE;
+	}
+	if (vf_settled_refuse(query->id, NULL))
+		return VFERRY_STATE_NONE;
+	VF_FAULT_POINT("query-refused");
+	ret = vf_journal_find(&journal, query->id, VF_ROLE_DESTINATION, NULL);
+	vf_journal_close(&journal);
+	return ret == -ENOENT ? VFERRY_STATE_REFUSED : VFERRY_STATE_NONE;
 }
 
 /*
@@ -49,7 +89,7 @@ static enum vferry_state from_group(const uint8_t group_id[VF_ID_BYTES],
 	int ret = vf_settle_group_open(&group, group_id, VF_ROLE_DESTINATION, opts, &why);
 
 	if (ret)
-		return ret == -ENOENT ? VFERRY_STATE_REFUSED : VFERRY_STATE_NONE;
+		return VFERRY_STATE_NONE; /* also when it was settled just now: it is asked for again */
 	ret = vf_settle_group(&group, &why);
 	state = vf_settle_group_state(&group);
 	/* What was refused stays so, though it could not all be given back. */
@@ -96,7 +136,8 @@ static void drop(struct vf_journal *journal)
 	vf_journal_remove(journal, NULL);
 }
 
-static enum vferry_state from_journal(struct vf_recv *recv, const struct vf_message *query)
+static enum vferry_state from_journal(struct vf_recv *recv, const struct vf_message *query,
+				      uint32_t *flags)
 {
 	const struct vferry_recover_opts opts = {
 		.size = sizeof(opts),
@@ -112,9 +153,8 @@ static enum vferry_state from_journal(struct vf_recv *recv, const struct vf_mess
 	bool together;
 	int ret = find(&journal, query->id, &why);
 
-	if (ret ==
-	    -ENOENT) /* never heard of, or settled as refused: it will never become Active here */
-		return VFERRY_STATE_REFUSED;
+	if (ret == -ENOENT)
+		return from_settled(query, flags);
 	if (ret)
 		return VFERRY_STATE_NONE;
 	state = journal.record.state;
@@ -136,12 +176,12 @@ static enum vferry_state from_journal(struct vf_recv *recv, const struct vf_mess
 		return from_group(group, &opts);
 	ret = vf_settle_open(&settling, path, &opts, &why);
 	if (ret)
-		return ret == -ENOENT ? VFERRY_STATE_REFUSED : VFERRY_STATE_NONE;
+		return ret == -ENOENT ? from_settled(query, flags) : VFERRY_STATE_NONE;
 	ret = vf_settle_destination(&settling, &why);
-	if (settling.removed)
-		state = VFERRY_STATE_REFUSED;
+	if (ret)
+		state = VFERRY_STATE_NONE;
 	else
-		state = ret ? VFERRY_STATE_NONE : settling.journal.record.state;
+		state = settling.journal.record.state;
 	vf_settle_close(&settling);
 	return state;
 }
@@ -151,14 +191,22 @@ void vf_recv_query(struct vf_connection *connection, const void *payload, uint32
 	struct vf_move *move = &connection->recv->move;
 	struct vf_message query;
 	struct vf_lane *lane;
+	uint32_t flags = 0;
+	enum vferry_state state;
 
 	if (vf_message_parse(&query, payload, length, NULL)) {
 		connection->over = true;
 		return;
 	}
+	/* Somebody else is meant: nothing is said about the id, and nothing done. */
+	if (!vf_host_id_none(query.host) && memcmp(query.host, move->host, VF_ID_BYTES)) {
+		answer(connection, query.id, VFERRY_STATE_NONE, VF_STATE_UNKNOWN);
+		return;
+	}
 	lane = running(move, query.id);
 	if (!lane) {
-		answer(connection, query.id, from_journal(connection->recv, &query));
+		state = from_journal(connection->recv, &query, &flags);
+		answer(connection, query.id, state, flags);
 		return;
 	}
 	/* Who asks for one of a group is answered for all. */
@@ -174,5 +222,5 @@ void vf_recv_query(struct vf_connection *connection, const void *payload, uint32
 		if (vf_group_leader(move->lanes[i]) == lane)
 			vf_destination_of(move->lanes[i])->asked |=
 				lane->state == VFERRY_STATE_REFUSED;
-	answer(connection, query.id, lane->state);
+	answer(connection, query.id, lane->state, 0);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "migrate/ask.h"
 #include "migrate/group.h"
+#include "migrate/settled.h"
 #include "migrate/source.h"
 
 #define LINGER_NS 5000000000ULL
@@ -78,7 +79,7 @@ static void linger(struct vf_source_run *run, const struct vf_link *link)
 
 		if (lane->result->outcome != VFERRY_OUTCOME_MOVED)
 			continue;
-		if (vf_source_of(lane)->heard && !vf_journal_remove(&lane->journal, NULL))
+		if (vf_source_of(lane)->heard && !vf_settled_keep(&lane->journal, NULL))
 			continue;
 		snprintf(
 			lane->result->undone, sizeof(lane->result->undone),
@@ -128,7 +129,7 @@ static bool ask_while_kept(struct vf_move *move)
 		if (!source->reads_clear || source->refused ||
 		    vf_group_state(lane) != VFERRY_STATE_RELEASED ||
 		    lane->result->outcome != VFERRY_OUTCOME_IN_DOUBT ||
-		    vf_ask(move->opts->peer, move->together ? move->group : lane->id,
+		    vf_ask(move->opts->peer, &move->lanes[move->together ? 0 : i]->journal.record,
 			   VFERRY_STATE_RELEASED, move->timeout_ns, move->opts->interrupt_fd,
 			   &answer, &why) ||
 		    answer != VFERRY_STATE_REFUSED)

@@ -9,6 +9,7 @@
 #include "migrate/ask.h"
 #include "migrate/fault_point.h"
 #include "migrate/settle.h"
+#include "migrate/settled.h"
 
 #define ASK_NS 10000000000ULL
 
@@ -32,8 +33,8 @@ int vf_settle_open(struct vf_settling *settling, const char *path,
 	owner.timeout_ns = opts->timeout_ns;
 	ret = vferry_owner_open(&settling->owner, settling->journal.record.owner, &owner, err);
 	vf_journal_close(&settling->journal);
-	if (ret)
-		return ret;
+	if (ret) /* -ENOENT is for a journal that has gone; an owner that cannot be found settles nothing */
+		return ret == -ENOENT ? -ENODEV : ret;
 	/* What it said before the VF was ours may be old. */
 	ret = vf_journal_open(&settling->journal, path, err);
 	if (ret) {
@@ -57,16 +58,29 @@ void vf_settle_close(struct vf_settling *settling)
 	settling->owner = NULL;
 }
 
+/* What the keeper holds for a source has done its service with the journal. */
+static int over(struct vf_settling *settling, const struct vf_journal_record *record, int ret)
+{
+	struct vf_lease *lease = &settling->owner->lease;
+
+	settling->removed = !ret;
+	if (!ret && record->role == VF_ROLE_SOURCE && lease->ops && lease->ops->forget)
+		lease->ops->forget(lease, record->vf, record->id);
+	return ret;
+}
+
 int vf_settle_remove(struct vf_settling *settling, struct vferry_error *err)
 {
 	struct vf_journal_record record = settling->journal.record;
-	struct vf_lease *lease = &settling->owner->lease;
-	int ret = vf_journal_remove(&settling->journal, err);
 
-	settling->removed = !ret;
-	if (!ret && record.role == VF_ROLE_SOURCE && lease->ops && lease->ops->forget)
-		lease->ops->forget(lease, record.vf, record.id);
-	return ret;
+	return over(settling, &record, vf_journal_remove(&settling->journal, err));
+}
+
+int vf_settle_keep(struct vf_settling *settling, struct vferry_error *err)
+{
+	struct vf_journal_record record = settling->journal.record;
+
+	return over(settling, &record, vf_settled_keep(&settling->journal, err));
 }
 
 /* What the device had given, and has not any more. A death in here is no harm: it begins with DISCARD again. */
@@ -209,7 +223,7 @@ static int gone(struct vf_settling *settling, const char *peer, struct vferry_er
 	VF_FAULT_POINT("recover-gone");
 	settling->outcome = VFERRY_OUTCOME_MOVED;
 	/* So that the destination can delete its journal; ours goes last. */
-	ret = vf_ask(peer, record->id, VFERRY_STATE_GONE,
+	ret = vf_ask(peer, record, VFERRY_STATE_GONE,
 		     settling->opts->timeout_ns ? settling->opts->timeout_ns : ASK_NS,
 		     settling->opts->interrupt_fd, &answer, &why);
 	if (ret && !(settling->opts->flags & VFERRY_RECOVER_FINISH) &&
@@ -220,8 +234,9 @@ static int gone(struct vf_settling *settling, const char *peer, struct vferry_er
 			"the VF is Active at the destination, which has not heard that this is "
 			"known; start vferry recv there and repeat, or use --finish");
 	}
-	vf_settle_say(settling, "the destination has the VF: this side's journal is deleted");
-	return vf_settle_remove(settling, err);
+	vf_settle_say(settling,
+		      "the destination has the VF: settled; the old copy here must not live again");
+	return vf_settle_keep(settling, err);
 }
 
 static int released(struct vf_settling *settling, struct vferry_error *err)
@@ -243,20 +258,26 @@ static int released(struct vf_settling *settling, struct vferry_error *err)
 			"not, there are two live copies now",
 			err);
 	}
-	ret = vf_ask(peer, record->id, VFERRY_STATE_RELEASED,
+	ret = vf_ask(peer, record, VFERRY_STATE_RELEASED,
 		     opts->timeout_ns ? opts->timeout_ns : ASK_NS, opts->interrupt_fd, &answer,
 		     &why);
 	if (!ret && answer == VFERRY_STATE_ACTIVE)
 		return gone(settling, peer, err);
-	if (!ret) {
+	/* One who holds the stream may refuse it, and another take it in. */
+	if (!ret && !(record->flags & VF_JOURNAL_ONE_WAY)) {
 		ret = vf_settle_find_kept(settling, err);
 		return ret ? ret : vf_settle_back(settling, "the destination refused", err);
 	}
-	vf_settle_say(settling, why.text);
+	vf_settle_say(settling, ret ? why.text : "this receiver refused it");
 	if (record->flags & VF_JOURNAL_ONE_WAY && opts->flags & VFERRY_RECOVER_FINISH) {
-		vf_settle_say(settling,
-			      "whoever holds the stream has the VF: the journal is deleted");
-		return vf_settle_remove(settling, err);
+		ret = vf_journal_write(&settling->journal, VFERRY_STATE_GONE, err);
+		if (ret)
+			return ret;
+		vf_settle_say(
+			settling,
+			"whoever holds the stream has the VF: settled; the old copy here must "
+			"not live again");
+		return vf_settle_keep(settling, err);
 	}
 	if (record->flags & VF_JOURNAL_ONE_WAY)
 		return vf_settle_doubt(
@@ -352,14 +373,16 @@ int vf_settle_destination(struct vf_settling *settling, struct vferry_error *err
 		if (settling->journal.record.flags & VF_JOURNAL_ONE_WAY) {
 			vf_settle_say(settling,
 				      "taken in from a stream: nobody else is to be told");
-			return vf_settle_remove(settling, err);
+			return settling->journal.record.flags & VF_JOURNAL_HAND_OVER
+				       ? vf_settle_keep(settling, err)
+				       : vf_settle_remove(settling, err);
 		}
 		if (settling->opts->flags & VFERRY_RECOVER_FINISH) {
 			vf_settle_say(
 				settling,
 				"the VF is Active here, and its source is said to know or to be dead: "
-				"the journal is deleted");
-			return vf_settle_remove(settling, err);
+				"settled");
+			return vf_settle_keep(settling, err);
 		}
 		vf_settle_say(
 			settling,

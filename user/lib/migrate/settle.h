@@ -20,6 +20,7 @@ struct vf_settling {
 	bool stale; /* another epoch or boot: this side's copy is gone */
 	struct vferry_error stale_why;
 	bool removed;
+	bool keep;   /* of a group: what it says is remembered when it is settled (settled.h) */
 	int result;  /* of a group: what this one came to */
 	int kept_fd; /* what the VF is to get back; -1: it has it */
 	enum vferry_outcome outcome;
@@ -47,5 +48,7 @@ int vf_settle_stale_source(struct vf_settling *settling, struct vferry_error *er
 int vf_settle_return(struct vf_settling *settling, const char *why, struct vferry_error *err);
 int vf_settle_back(struct vf_settling *settling, const char *why, struct vferry_error *err);
 int vf_settle_remove(struct vf_settling *settling, struct vferry_error *err);
+/** vf_settle_keep() - settled, and not forgotten (settled.h). */
+int vf_settle_keep(struct vf_settling *settling, struct vferry_error *err);
 
 #endif

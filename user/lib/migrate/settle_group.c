@@ -68,10 +68,13 @@ static int borrow(struct vf_settling_group *group, const struct gathering *gathe
 		.arena_bytes = 2 * VF_RESTORE_BYTES,
 		.timeout_ns = group->opts->timeout_ns,
 	};
+	int ret;
 
 	for (uint32_t i = 0; i < gathering->count; i++)
 		vfs[i] = gathering->found[i].record.vf;
-	return vferry_owner_open(&group->owner, gathering->found[0].record.owner, &owner, err);
+	ret = vferry_owner_open(&group->owner, gathering->found[0].record.owner, &owner, err);
+	/* -ENOENT is for journals that have gone. */
+	return ret == -ENOENT ? -ENODEV : ret;
 }
 
 /* What the journals said before the VFs were ours may be old; none may have come that is of another VF. */
@@ -232,14 +235,17 @@ static int remove_one(struct vf_settling_group *group, uint32_t i, int so_far,
 	if (!i && group->leader && so_far)
 		return vf_settle_doubt(&group->of[i],
 				       "its journal decides for its group, and is kept");
-	return vf_settle_remove(&group->of[i], err);
+	return group->of[i].keep ? vf_settle_keep(&group->of[i], err)
+				 : vf_settle_remove(&group->of[i], err);
 }
 
-static int remove_all(struct vf_settling_group *group, const char *words, struct vferry_error *err)
+/* Moved, and remembered. */
+static int keep_all(struct vf_settling_group *group, const char *words, struct vferry_error *err)
 {
 	int worst = 0;
 
 	for (uint32_t i = group->count; i-- > 0;) {
+		group->of[i].keep = true;
 		vf_settle_say(&group->of[i], words);
 		worst = note(&group->of[i], remove_one(group, i, worst, err), worst, err);
 	}
@@ -287,7 +293,7 @@ static int gone(struct vf_settling_group *group, const char *peer, struct vferry
 	VF_FAULT_POINT("recover-group-gone");
 	for (uint32_t i = 0; i < group->count; i++)
 		group->of[i].outcome = VFERRY_OUTCOME_MOVED;
-	ret = vf_ask(peer, group->id, VFERRY_STATE_GONE,
+	ret = vf_ask(peer, &group->leader->journal.record, VFERRY_STATE_GONE,
 		     opts->timeout_ns ? opts->timeout_ns : ASK_NS, opts->interrupt_fd, &answer,
 		     &why);
 	if (ret && !(opts->flags & VFERRY_RECOVER_FINISH))
@@ -295,9 +301,9 @@ static int gone(struct vf_settling_group *group, const char *peer, struct vferry
 			group, why.text,
 			"its group is Active at the destination, which has not heard that this is "
 			"known; start vferry recv there and repeat, or use --finish");
-	return remove_all(
+	return keep_all(
 		group,
-		"asked once for its group: the destination has all VFs of it; this side's journal is deleted",
+		"asked once for its group: the destination has all VFs of it: settled; the old copy here must not live again",
 		err);
 }
 
@@ -314,7 +320,7 @@ static int released(struct vf_settling_group *group, const char *peer, struct vf
 			"taken back with its group because the destination is said to be dead: if it "
 			"is not, there are two live copies now",
 			err);
-	ret = vf_ask(peer, group->id, VFERRY_STATE_RELEASED,
+	ret = vf_ask(peer, &group->leader->journal.record, VFERRY_STATE_RELEASED,
 		     opts->timeout_ns ? opts->timeout_ns : ASK_NS, opts->interrupt_fd, &answer,
 		     &why);
 	if (!ret && answer == VFERRY_STATE_ACTIVE)
@@ -418,6 +424,7 @@ static int give_back(struct vf_settling *settling, bool moved, const char *why,
 		why, record->vf);
 	vf_settle_say(settling, words);
 	settling->outcome = VFERRY_OUTCOME_DISCARDED;
+	settling->keep = true;
 	return 0;
 }
 
@@ -458,10 +465,10 @@ static int active_all(struct vf_settling_group *group, const char *what, struct 
 			vf_settle_say(&group->of[i], what);
 	}
 	if (group->opts->flags & VFERRY_RECOVER_FINISH)
-		return remove_all(
+		return keep_all(
 			group,
 			"its group is Active here, and its source is said to know or to be dead: "
-			"the journal is deleted",
+			"settled",
 			err);
 	for (uint32_t i = 0; i < group->count; i++)
 		vf_settle_say(

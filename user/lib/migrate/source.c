@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 #include "migrate/group.h"
+#include "migrate/host_id.h"
+#include "migrate/settled.h"
 #include "migrate/source.h"
 
 /* A pass that brought less than this much of the one before does not pay any more. */
@@ -122,6 +124,18 @@ static void accepted(struct vf_source *source)
 	vf_source_read_held(source);
 }
 
+/* Who accepts is written down with the next state: nobody else may answer for it when it is asked. */
+static void taken(struct vf_source *source, const struct vf_message *message)
+{
+	if (vf_host_id_none(message->host)) {
+		vf_lane_fail(&source->lane, -EPROTO,
+			     "the destination accepts and does not say who it is");
+		return;
+	}
+	memcpy(source->lane.journal.record.host, message->host, VF_ID_BYTES);
+	accepted(source);
+}
+
 static void retained(void *arg)
 {
 	struct vf_source *source = arg;
@@ -178,15 +192,20 @@ static void offer(struct vf_lane *lane)
 	struct vferry_error why;
 	char host[64] = "";
 
-	/*
-	 * A VF that was moved stays in Freeze with what is now an old copy, and its journal is gone: sent once more, its
-	 * guest would live twice. A snapshot stays one: whoever activates it says so.
-	 */
+	/* A snapshot of what was moved away stays one, too. */
+	if (run->kind != VF_OFFER_SNAPSHOT &&
+	    vf_gone_check(lane->move->address, lane->vf, lane->move->owner->lease.epoch,
+			  lane->about.has_status && !lane->about.device_status, &why)) {
+		vf_lane_fail(lane, why.code, "%s", why.text);
+		return;
+	}
+	/* Found frozen without a journal that says why: somebody else's doing, who may have the live copy elsewhere. */
 	if (lane->mode_found == VFERRY_MODE_FREEZE && run->kind != VF_OFFER_SNAPSHOT) {
 		vf_lane_fail(
 			lane, -EBUSY,
-			"the VF is in freeze: it was moved away, or somebody froze it by hand. If this is the "
-			"live copy, set it to stop or active first (vferry admin %s mode set stop --vf %u)",
+			"the VF is in freeze: it was moved away and then reset, or somebody froze it by hand. If "
+			"this is the live copy, set it to stop or active first (vferry admin %s mode set stop "
+			"--vf %u)",
 			lane->move->address, lane->vf);
 		return;
 	}
@@ -288,7 +307,7 @@ static void lane_frame(struct vf_source *source, const struct vf_frame *frame, v
 	if (frame->type == VF_FRAME_ACCEPT && !source->accepted &&
 	    lane->state == VFERRY_STATE_PRECOPY) {
 		source->has_clock = message.flags & VF_ACCEPT_CLOCK;
-		accepted(source);
+		taken(source, &message);
 	} else if (frame->type == VF_FRAME_STAGED && source->accepted && !source->ended)
 		staged(source, &message);
 	else if (frame->type == VF_FRAME_PONG && source->after_clock)
