@@ -236,11 +236,13 @@ int dma_translate(const struct dma *dma, uint64_t iova, uint64_t length, uint32_
 	if (iova + (length - 1) < iova)
 		return -EFAULT;
 	for (at = find(dma, iova); length; at++) {
-		const struct dma_range *range = &dma->ranges[at];
+		const struct dma_range *range;
 		uint64_t skip, part;
 
-		if (at == dma->count || range->iova > iova || !range->host ||
-		    (range->flags & flags) != flags)
+		if (at == dma->count) /* without any, there is no table either */
+			return -EFAULT;
+		range = &dma->ranges[at];
+		if (range->iova > iova || !range->host || (range->flags & flags) != flags)
 			return -EFAULT;
 		skip = iova - range->iova;
 		part = range->size - skip < length ? range->size - skip : length;
