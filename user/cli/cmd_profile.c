@@ -43,7 +43,7 @@ static int show(struct cli *cli, struct prof_set *set)
 {
 	struct json_object *report = prof_report(set);
 	struct vferry_error err = { 0 };
-	int ret = report ? 0 : vferry_fail(&err, -ENOMEM, "no memory for the report");
+	int ret = report ? 0 : vferry_fail(&err, -ENOMEM, "no memory for the report"), status;
 
 	if (!ret && cli_has(cli, "report"))
 		ret = prof_html(cli_string(cli, "report"), report, &err);
@@ -55,12 +55,16 @@ static int show(struct cli *cli, struct prof_set *set)
 		json_object_put(report);
 		return cli_fail(cli, &err);
 	}
-	if (cli_json(cli))
-		return cli_print(cli, report, NULL);
+	/* What is no profile at all is shown for what is wrong with it, and is no success. */
+	status = json_object_array_length(prof_get_array(report, "vfs")) ? CLI_DONE : CLI_FAILED;
+	if (cli_json(cli)) {
+		cli_print(cli, report, NULL);
+		return status;
+	}
 	prof_text(stdout, report, terminal_width(), isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
 		  cli_verbose(cli) > 0);
 	json_object_put(report);
-	return CLI_DONE;
+	return status;
 }
 
 static int read_files(struct cli *cli, struct prof_set *set, unsigned int from, unsigned int to)
@@ -150,6 +154,7 @@ static void default_name(char *name, size_t room, struct json_object *doc)
 
 static int watch(struct cli *cli)
 {
+	static const char *const files[] = { "out", "report", "trace", "metrics" };
 	struct prof_run run = {
 		.command = cli_rest(cli, "COMMAND"),
 		.pid = (pid_t)cli_number(cli, "pid", 0),
@@ -162,6 +167,12 @@ static int watch(struct cli *cli)
 	const char *out;
 	int status = CLI_DONE;
 
+	/* A migration is not made twice for its profile. */
+	for (unsigned int i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (cli_has(cli, files[i]) && prof_may_put(cli_string(cli, files[i]), &err))
+			return cli_fail(cli, &err);
+	if (!cli_has(cli, "out") && prof_may_put("profile.json", &err))
+		return cli_fail(cli, &err);
 	fflush(stdout);
 	doc = prof_run(&run, &err);
 	if (!doc)
@@ -198,6 +209,10 @@ static int run(struct cli *cli)
 	if (files + command + cli_has(cli, "pid") != 1)
 		return cli_usage(cli,
 				 "one of these: PROFILE files, --pid P, or a command behind --");
+	if (cli_has(cli, "threshold") && !cli_has(cli, "compare"))
+		return cli_usage(cli, "--threshold goes with --compare");
+	if (cli_timeout_ns(cli) && !cli_has(cli, "pid"))
+		return cli_usage(cli, "--timeout goes with --pid: a command ends by itself");
 	if (cli_has(cli, "compare"))
 		return files ? compare(cli)
 			     : cli_usage(cli, "--compare wants two files: OLD.json NEW.json");

@@ -114,11 +114,16 @@ int prof_read_file(struct prof_set *set, const char *path, struct vferry_error *
 		size_t where = json_tokener_get_parse_end(tokener);
 
 		doc = prof_salvage(text, length);
-		prof_problem(set, "%s: %s at byte %zu of %zu; %s", path,
-			     json_tokener_get_error(tokener) == json_tokener_continue ? "cut off"
-										      : "not JSON",
-			     where, length,
-			     doc ? "what stands before it counts" : "nothing of it can be used");
+		if (!length)
+			prof_problem(set, "%s: empty", path);
+		else
+			prof_problem(set, "%s: %s at byte %zu of %zu; %s", path,
+				     json_tokener_get_error(tokener) == json_tokener_continue
+					     ? "cut off"
+					     : "not JSON",
+				     where, length,
+				     doc ? "what stands before it counts"
+					 : "nothing of it can be used");
 	}
 	if (tokener)
 		json_tokener_free(tokener);

@@ -303,6 +303,8 @@ uint64_t prof_get(struct json_object *from, const char *key);
 const char *prof_get_text(struct json_object *from, const char *key);
 struct json_object *prof_get_array(struct json_object *from, const char *key);
 
+/** prof_may_put() - could @path be written? Asked before something is done that cannot be done again. */
+int prof_may_put(const char *path, struct vferry_error *err);
 /** prof_put_file() - write a file whole or not at all. */
 int prof_put_file(const char *path, const char *text, size_t length, struct vferry_error *err);
 

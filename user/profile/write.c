@@ -21,6 +21,27 @@ static int put(int fd, const char *text, size_t length)
 	return 0;
 }
 
+int prof_may_put(const char *path, struct vferry_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	struct stat status;
+	char folder[4096];
+
+	if (!stat(path, &status)) {
+		if (S_ISDIR(status.st_mode))
+			return vferry_fail(err, -EISDIR, "cannot write %s: %s", path,
+					   strerror(EISDIR));
+		if (!S_ISREG(status.st_mode))
+			return 0;
+	}
+	/* A file is made beside it and takes its place. */
+	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1,
+		 slash ? path : ".");
+	if (!access(folder, W_OK | X_OK))
+		return 0;
+	return vferry_fail(err, -errno, "cannot write %s: %s", path, strerror(errno));
+}
+
 int prof_put_file(const char *path, const char *text, size_t length, struct vferry_error *err)
 {
 	char temporary[4096];
