@@ -170,6 +170,11 @@ class Owner:
     def vf(self, number):
         return f"{self.dir}/vf{number}.sock"
 
+    def close(self):
+        """Its files; the process is the scratch's."""
+        self.log.close()
+        self.process.stdout.close()
+
 
 def read_line(pipe, limit=LIMIT):
     """A line from a pipe, or what there was when it ended."""
@@ -239,6 +244,11 @@ class Standin:
     def words(self):
         self.log.seek(0)
         return self.log.read()
+
+    def close(self):
+        """Its files; the process is the scratch's."""
+        self.out.close()
+        self.log.close()
 
     def end(self, limit=LIMIT):
         """Stop, read back; the report and the exit status."""

@@ -54,6 +54,7 @@ class Side:
             subprocess.run([VFERRY, "keep", self.address, "--stop"], env=self.env, timeout=30, stdin=subprocess.DEVNULL,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         stop(self.owner.process)
+        self.owner.close()
         if self.mounted:
             run(["umount", "-l", self.run])
 
