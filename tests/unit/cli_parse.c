@@ -157,7 +157,11 @@ static void modes_owners_choices(void **state)
 	assert_int_equal(cli_parse_owner("vfio:65:00.0", &err), -EINVAL);
 	assert_int_equal(cli_parse_owner("vfio:0000:65:00.8", &err), -EINVAL);
 	assert_int_equal(cli_parse_owner("vfio-user:", &err), -EINVAL);
-	assert_int_equal(cli_parse_owner("/run/pf0.sock", &err), -EINVAL);
+	/* Without a prefix: a PCI address, or a path. */
+	assert_int_equal(cli_parse_owner("/run/pf0.sock", &err), 0);
+	assert_int_equal(cli_parse_owner("0000:65:00.0", &err), 0);
+	assert_int_equal(cli_parse_owner("65:00.0", &err), -EINVAL);
+	assert_int_equal(cli_parse_owner("pf0.sock", &err), -EINVAL);
 	assert_int_equal(cli_parse_choice("json", "text|json", &err), 0);
 	assert_int_equal(cli_parse_choice("text", "text|json", &err), 0);
 	assert_int_equal(cli_parse_choice("tex", "text|json", &err), -EINVAL);
