@@ -39,7 +39,14 @@ class Pair:
         return f"unix:{self.scratch}/p{self.peers}.sock"
 
     def there(self, peer):
-        until(lambda: os.path.exists(peer.removeprefix("unix:")), f"{peer} to be listened on")
+        path = peer.removeprefix("unix:")
+
+        def listens():
+            # The path is there before anybody listens.
+            with open("/proc/net/unix") as table:
+                return any(line.split()[7:] == [path] and int(line.split()[3], 16) & 0x10000 for line in table)
+
+        until(listens, f"{peer} to be listened on")
 
     def move(self, vf="1", to=None, send=(), recv=()):
         """One move over a unix socket; both results."""

@@ -14,10 +14,15 @@ static const struct cli_column loan_columns[] = {
 };
 
 static const struct cli_column columns[] = {
-	{ .key = "owner", .title = "owner" },	  { .key = "state", .title = "keeper" },
-	{ .key = "trouble", .title = "trouble" }, { .key = "pid", .title = "pid" },
-	{ .key = "num_vfs", .title = "VFs" },	  { .key = "queues", .title = "admin queues" },
-	{ .key = "epoch", .title = "epoch" },	  { .key = NULL },
+	{ .key = "owner", .title = "owner" },
+	{ .key = "state", .title = "keeper" },
+	{ .key = "trouble", .title = "trouble" },
+	{ .key = "pid", .title = "pid" },
+	{ .key = "num_vfs", .title = "VFs" },
+	{ .key = "queues", .title = "admin queues" },
+	{ .key = "epoch", .title = "epoch" },
+	{ .key = "vf_token", .title = "VF token" },
+	{ .key = NULL },
 };
 
 static const struct cli_view views[] = {
@@ -94,6 +99,8 @@ static struct json_object *document(const struct vf_keeper_report *report)
 	cli_add_uint(doc, "queues_free", report->queues_free);
 	cli_add_uint(doc, "waiting", report->waiting);
 	cli_add_hex(doc, "epoch", report->epoch, sizeof(report->epoch));
+	if (*report->token)
+		cli_add_string(doc, "vf_token", report->token);
 	add_loans(doc, report);
 	return doc;
 }

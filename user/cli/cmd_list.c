@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* vferry list: owners and members on this host, their keepers, modes and open journals. */
 #include <dirent.h>
+#include <limits.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,7 @@ static int kept(void *arg, const struct vf_keeper_report *report, const struct v
 	cli_add_string(owner, "state", state_name(report->state));
 	cli_add_string(owner, "trouble", *report->trouble ? report->trouble : NULL);
 	cli_add_hex(owner, "epoch", report->epoch, sizeof(report->epoch));
+	cli_add_string(owner, "vf_token", *report->token ? report->token : NULL);
 	cli_add_uint(owner, "num_vfs", report->num_vfs);
 	cli_add_uint(owner, "total_vfs", report->total_vfs);
 	cli_add_uint(owner, "admin_queues", report->queues);
@@ -108,6 +110,27 @@ static int kept(void *arg, const struct vf_keeper_report *report, const struct v
 }
 
 /* --- Owners without one ------------------------------------------------------------------------------------ */
+
+/* A keeper that ends in order takes its socket away. */
+static bool was_killed(const char *address)
+{
+	char path[PATH_MAX];
+
+	return !vf_keeper_socket(address, path, sizeof(path), NULL) && !access(path, F_OK);
+}
+
+/* The subsystem that a process or a hypervisor gives its virtio devices. */
+static bool is_software(const char *folder)
+{
+	char path[400], vendor[16], device[16];
+
+	snprintf(path, sizeof(path), "%s/subsystem_vendor", folder);
+	if (!doctor_line(path, vendor, sizeof(vendor)))
+		return false;
+	snprintf(path, sizeof(path), "%s/subsystem_device", folder);
+	return doctor_line(path, device, sizeof(device)) && !strcmp(vendor, "0x1af4") &&
+	       !strcmp(device, "0x1100");
+}
 
 static struct json_object *add_unkept(struct list *list, const char *address, const char *driver,
 				      bool software)
@@ -123,6 +146,8 @@ static struct json_object *add_unkept(struct list *list, const char *address, co
 	cli_add_bool(owner, "software", software);
 	cli_add(owner, "keeper_pid", NULL);
 	cli_add_string(owner, "state", "not_held");
+	if (was_killed(address))
+		cli_add_string(owner, "last_keeper", "killed");
 	cli_add(owner, "members", json_object_new_array());
 	json_object_array_add(list->owners, owner);
 	return owner;
@@ -182,7 +207,7 @@ static void functions(struct list *list)
 		snprintf(path, sizeof(path), "%s/driver", folder);
 		doctor_link(path, driver, sizeof(driver));
 		snprintf(address, sizeof(address), "vfio:%s", entry->d_name);
-		owner = add_unkept(list, address, driver, false);
+		owner = add_unkept(list, address, driver, is_software(folder));
 		if (!owner)
 			continue;
 		add_count(owner, "num_vfs", folder, "sriov_numvfs");
@@ -298,23 +323,25 @@ static void title(struct json_object *owner, char *text, size_t size)
 	const char *soft = json_object_get_boolean(json_object_object_get(owner, "software"))
 				   ? ", software"
 				   : "";
-	const char *trouble = string_of(owner, "trouble");
+	const char *trouble = string_of(owner, "trouble"), *token = string_of(owner, "vf_token");
+	const char *killed = string_of(owner, "last_keeper") ? " (the last one was killed)" : "";
 
 	if (!number_of(owner, "keeper_pid") && json_object_object_get(owner, "total_vfs"))
-		snprintf(text, size, "%s\n  driver %s%s; no keeper; %d of %d VFs",
-			 string_of(owner, "address"), string_of(owner, "driver"), soft,
+		snprintf(text, size, "%s\n  driver %s%s; no keeper%s; %d of %d VFs",
+			 string_of(owner, "address"), string_of(owner, "driver"), soft, killed,
 			 number_of(owner, "num_vfs"), number_of(owner, "total_vfs"));
 	else if (!number_of(owner, "keeper_pid"))
-		snprintf(text, size, "%s\n  driver %s%s; no keeper", string_of(owner, "address"),
-			 string_of(owner, "driver"), soft);
+		snprintf(text, size, "%s\n  driver %s%s; no keeper%s", string_of(owner, "address"),
+			 string_of(owner, "driver"), soft, killed);
 	else
 		snprintf(
 			text, size,
-			"%s\n  driver %s%s; keeper %d %s; %d of %d VFs; %d of %d admin queues free%s%s",
+			"%s\n  driver %s%s; keeper %d %s; %d of %d VFs; %d of %d admin queues free%s%s%s%s",
 			string_of(owner, "address"), string_of(owner, "driver"), soft,
 			number_of(owner, "keeper_pid"), string_of(owner, "state"),
 			number_of(owner, "num_vfs"), number_of(owner, "total_vfs"),
 			number_of(owner, "admin_queues_free"), number_of(owner, "admin_queues"),
+			token ? "\n  VF token " : "", token ? token : "",
 			trouble ? "\n  trouble: " : "", trouble ? trouble : "");
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ static void put_loan(struct vf_keeper_report_loan *entry, const struct loan *loa
 
 void *report_make(const struct keeper *keeper, uint32_t ask, size_t *count)
 {
+	const char *token = vf_bus_token(vf_pf_bus(keeper->pf));
 	const struct loans *loans = &keeper->loans;
 	unsigned int shown = 0;
 	struct vf_keeper_report_loan *entries;
@@ -58,6 +60,8 @@ void *report_make(const struct keeper *keeper, uint32_t ask, size_t *count)
 	hdr->software = keeper->software;
 	hdr->wedged = htole32(loans_wedged(loans));
 	hdr->list = htole64(vf_pf_list(keeper->pf));
+	if (token)
+		snprintf((char *)hdr->token, sizeof(hdr->token), "%s", token);
 	entries = (struct vf_keeper_report_loan *)(hdr + 1);
 	for (unsigned int i = 0; i < loans->count; i++) {
 		if (loans->slots[i].state && !loans->slots[i].own)

@@ -2,11 +2,14 @@
 # A keeper of a PF on vfio-pci is killed and comes back with the descriptors that the service manager kept: no reset, nobody notices.
 . /t/lib.sh
 
+modprobe virtio_pci
 modprobe vfio-pci
 modprobe vfio_iommu_type1
 modprobe virtio_blk
 owner=vfio:$pf
 ok "the PF is on vfio-pci" bind "$pf" vfio-pci
+ok "a function without VFs takes no VF token" \
+	fails 1 "takes no VF token" vferry keep "$owner" --vf-token 14d63f20-8445-11ea-8900-1f9ce7d5650d
 rm -f /tmp/store
 fd_store vferry keep "$owner" --foreground >/tmp/store 2>/tmp/keeper.log &
 store=$!
@@ -29,6 +32,7 @@ ok "VF 1 is a disk" sh -c ". /t/lib.sh; bind $vf1 virtio-pci; until_true 5 sh -c
 disk=/dev/$(basename "$(ls -d "$(device "$vf1")"/virtio*/block/* | head -n 1)")
 ok "VF 2 is stopped" vferry admin "$owner" mode set stop --vf 2
 first=$(epoch)
+ok "it is known for a software owner" sh -c "vferry list $owner -o json | tee /dev/stderr | grep -q '\"software\": *true'"
 guest_io "$disk" 4 >/tmp/io.json 2>/tmp/io.err &
 io=$!
 sleep 1

@@ -38,6 +38,7 @@ struct vf_keeper_report {
 	uint16_t queues, queues_free, waiting;
 	uint32_t wedged; /* queues that do not come to rest */
 	uint64_t list;	 /* LIST_USE in force, first word */
+	char token[40];	 /* VF token, empty: none is needed */
 	unsigned int loan_count, vf_count;
 	struct vf_keeper_loan *loans;
 	struct vf_keeper_vf *vfs; /* 1..num_vfs */

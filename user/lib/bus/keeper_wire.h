@@ -149,6 +149,7 @@ struct vf_keeper_report_hdr {
 	__u8 software; /* the device is a software owner */
 	__le32 wedged; /* queues */
 	__le64 list;
+	__u8 token[40]; /* of VFs on vfio-pci; empty: none is needed */
 };
 
 struct vf_keeper_report_loan {
@@ -185,7 +186,7 @@ VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_status) == 16, "STATUS");
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_kept) == 32, "DEPOSIT, FETCH, FORGET, KEPT");
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_result) == 512, "RESULT, GONE");
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_lent) == 144, "LENT");
-VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_report_hdr) == 816, "REPORT");
+VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_report_hdr) == 856, "REPORT");
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_report_loan) == 64, "loan entry");
 VFERRY_STATIC_ASSERT(sizeof(struct vf_keeper_report_vf) == 16, "VF entry");
 

@@ -11,6 +11,7 @@
 /** struct vf_bus_kept - of a bus; written as it changes, so that it is right at whatever instruction the process ends */
 struct vf_bus_kept {
 	char token[40];	   /* kernel VFIO: the VF token, empty without */
+	uint32_t ioas;	   /* kernel VFIO by iommufd: its address space */
 	int32_t vfs_found; /* kernel VFIO: sriov_numvfs before it was changed; -1: it was not */
 	uint32_t vectors;  /* MSI-X, installed */
 	uint32_t message;  /* vfio-user: number of the next request */

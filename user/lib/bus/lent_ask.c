@@ -103,6 +103,7 @@ int vf_keeper_decode_report(const void *bytes, size_t count, struct vf_keeper_re
 	report->waiting = le16toh(hdr.waiting);
 	report->wedged = le32toh(hdr.wedged);
 	report->list = le64toh(hdr.list);
+	take_words(report->token, sizeof(report->token), hdr.token, sizeof(hdr.token));
 	for (unsigned int i = 0; i < report->loan_count;
 	     i++, at += sizeof(struct vf_keeper_report_loan))
 		take_loan(&report->loans[i], at);

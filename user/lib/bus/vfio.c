@@ -181,7 +181,7 @@ static struct vfio *new_device(struct vferry_error *err)
 	}
 	dev->wanted_fd = -1;
 	dev->vfs_found = -1;
-	dev->group = (struct vf_vfio_group){ .container = -1, .group = -1, .device = -1 };
+	dev->group = VF_VFIO_GROUP_NONE;
 	return dev;
 }
 
@@ -221,9 +221,14 @@ static int vfio_keep(struct vf_bus *bus, struct vf_bus_kept *kept, struct vf_kep
 	kept->vfs_found = dev->vfs_found;
 	kept->vectors = dev->vectors_set;
 	dev->kept = kept;
-	ret = fds->put(fds, "vfio-container", dev->group.container);
-	if (!ret)
-		ret = fds->put(fds, "vfio-group", dev->group.group);
+	kept->ioas = dev->group.ioas;
+	if (dev->group.iommufd >= 0) {
+		ret = fds->put(fds, "vfio-iommufd", dev->group.iommufd);
+	} else {
+		ret = fds->put(fds, "vfio-container", dev->group.container);
+		if (!ret)
+			ret = fds->put(fds, "vfio-group", dev->group.group);
+	}
 	if (!ret)
 		ret = fds->put(fds, "vfio-device", dev->group.device);
 	return ret ? vferry_fail(err, ret, "vfio:%s: its descriptors cannot be kept: %s",
@@ -241,8 +246,11 @@ static int vfio_resume(struct vf_bus **bus, const char *where, const struct vf_b
 		return -ENOMEM;
 	dev->group.container = fds->take(fds, "vfio-container");
 	dev->group.group = fds->take(fds, "vfio-group");
+	dev->group.iommufd = fds->take(fds, "vfio-iommufd");
 	dev->group.device = fds->take(fds, "vfio-device");
-	if (dev->group.container < 0 || dev->group.group < 0 || dev->group.device < 0)
+	dev->group.ioas = kept->ioas;
+	if (dev->group.device < 0 ||
+	    (dev->group.iommufd < 0 && (dev->group.container < 0 || dev->group.group < 0)))
 		ret = vferry_fail(err, -ENOENT, "vfio:%s: not all of its descriptors were kept",
 				  where);
 	else

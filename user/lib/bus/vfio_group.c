@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+#include "bus/vfio_cdev.h"
 #include "bus/vfio_group.h"
 #include "ring/ring.h"
 
@@ -22,7 +23,9 @@ void vf_vfio_group_close(struct vf_vfio_group *group)
 		close(group->group);
 	if (group->container >= 0)
 		close(group->container);
-	group->device = group->group = group->container = -1;
+	if (group->iommufd >= 0)
+		close(group->iommufd);
+	*group = VF_VFIO_GROUP_NONE;
 }
 
 /* Who has a file open: "pid 12 (qemu)", or nothing when /proc does not say. */
@@ -250,12 +253,26 @@ static int get_device(struct vf_vfio_group *group, const struct vf_vfio_place *p
 			   strerror(code));
 }
 
+/* VFIO never waits for anything in read and write; with the flag io_uring knows that and does not send them to a worker. */
+static int own_flags(struct vf_vfio_group *group)
+{
+	int flags = fcntl(group->device, F_GETFL);
+
+	fcntl(group->device, F_SETFL, flags | O_NONBLOCK);
+	fcntl(group->device, F_SETFD, FD_CLOEXEC);
+	return 0;
+}
+
 int vf_vfio_group_open(struct vf_vfio_group *group, const struct vf_vfio_place *place,
 		       const char *token, uint64_t deadline_ns, struct vferry_error *err)
 {
-	int ret, flags;
+	int ret;
 
-	*group = (struct vf_vfio_group){ .container = -1, .group = -1, .device = -1 };
+	*group = VF_VFIO_GROUP_NONE;
+	if (vf_vfio_cdev_is(place, "/dev")) {
+		ret = vf_vfio_cdev_open(group, place, token, &vf_vfio_kernel, err);
+		return ret ? ret : own_flags(group);
+	}
 	ret = open_container(group, place->bdf, err);
 	if (!ret)
 		ret = open_group(group, place, deadline_ns, err);
@@ -269,15 +286,13 @@ int vf_vfio_group_open(struct vf_vfio_group *group, const struct vf_vfio_place *
 		vf_vfio_group_close(group);
 		return ret;
 	}
-	/* VFIO never waits for anything in read and write; with the flag io_uring knows that and does not send them to a worker. */
-	flags = fcntl(group->device, F_GETFL);
-	fcntl(group->device, F_SETFL, flags | O_NONBLOCK);
-	fcntl(group->device, F_SETFD, FD_CLOEXEC);
-	return 0;
+	return own_flags(group);
 }
 
 int vf_vfio_group_resume(struct vf_vfio_group *group, const char *name, struct vferry_error *err)
 {
+	if (group->iommufd >= 0)
+		return vf_vfio_cdev_ranges(group, name, &vf_vfio_kernel, err);
 	return iommu_info(group, name, err);
 }
 
@@ -318,6 +333,9 @@ int vf_vfio_dma_map(struct vf_vfio_group *group, const char *name, uint64_t iova
 		ret = vf_vfio_memlock(name, size, err);
 	if (ret)
 		return ret;
+	if (group->iommufd >= 0)
+		return vf_vfio_cdev_map(group, name, iova, memory, size, writable, &vf_vfio_kernel,
+					err);
 	if (!ioctl(group->container, VFIO_IOMMU_MAP_DMA, &map))
 		return 0;
 	code = errno;
@@ -340,6 +358,8 @@ int vf_vfio_dma_unmap(struct vf_vfio_group *group, const char *name, uint64_t io
 		.size = size,
 	};
 
+	if (group->iommufd >= 0)
+		return vf_vfio_cdev_unmap(group, name, iova, size, &vf_vfio_kernel, err);
 	if (ioctl(group->container, VFIO_IOMMU_UNMAP_DMA, &unmap))
 		return vferry_fail(err, -errno,
 				   "vfio:%s: unmapping 0x%llx bytes at 0x%llx from the device: %s",

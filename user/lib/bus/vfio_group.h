@@ -9,6 +9,8 @@
 
 struct vf_vfio_group {
 	int container, group, device;
+	int iommufd;   /* in place of container and group (vfio_cdev.h); -1: those are there */
+	uint32_t ioas; /* its address space */
 	uint64_t page_sizes;	   /* a bit for each that the IOMMU maps */
 	unsigned int ranges_count; /* 0: the kernel does not say */
 	struct {
@@ -16,10 +18,13 @@ struct vf_vfio_group {
 	} ranges[VF_VFIO_IOVA_RANGES];
 };
 
+#define VF_VFIO_GROUP_NONE \
+	((struct vf_vfio_group){ .container = -1, .group = -1, .device = -1, .iommufd = -1 })
+
 /** vf_vfio_group_open() - @deadline_ns: how long a device that is still in use is waited for. On failure nothing stays open. */
 int vf_vfio_group_open(struct vf_vfio_group *group, const struct vf_vfio_place *place,
 		       const char *token, uint64_t deadline_ns, struct vferry_error *err);
-/** vf_vfio_group_resume() - the three descriptors are there, open in another process before. They stay the caller's on failure. */
+/** vf_vfio_group_resume() - the descriptors are there, open in another process before. They stay the caller's on failure. */
 int vf_vfio_group_resume(struct vf_vfio_group *group, const char *name, struct vferry_error *err);
 void vf_vfio_group_close(struct vf_vfio_group *group);
 
