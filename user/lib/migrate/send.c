@@ -125,18 +125,21 @@ static bool ask_while_kept(struct vf_move *move)
 		struct vf_source *source = vf_source_of(lane);
 		enum vferry_state answer;
 		struct vferry_error why;
+		bool refused;
 
 		if (!source->reads_clear || source->refused ||
 		    vf_group_state(lane) != VFERRY_STATE_RELEASED ||
-		    lane->result->outcome != VFERRY_OUTCOME_IN_DOUBT ||
-		    vf_ask(move->opts->peer, &move->lanes[move->together ? 0 : i]->journal.record,
-			   VFERRY_STATE_RELEASED, move->timeout_ns, move->opts->interrupt_fd,
-			   &answer, &why) ||
-		    answer != VFERRY_STATE_REFUSED)
+		    lane->result->outcome != VFERRY_OUTCOME_IN_DOUBT)
 			continue;
-		back = true;
+		refused = !vf_ask(move->opts->peer, &vf_group_leader(lane)->journal.record,
+				  VFERRY_STATE_RELEASED, move->timeout_ns, move->opts->interrupt_fd,
+				  &answer, &why) &&
+			  answer == VFERRY_STATE_REFUSED;
+		back |= refused;
 		if (move->together)
 			break; /* the answer is the group's */
+		if (!refused)
+			continue;
 		again(lane);
 		vf_source_undo(lane);
 	}
@@ -216,9 +219,12 @@ static void ask_again(const struct vferry_move_opts *opts, struct vferry_move *r
 			.arg = result,
 		};
 
-		if (result->vfs[i].outcome == VFERRY_OUTCOME_IN_DOUBT &&
-		    result->vfs[i].state == VFERRY_STATE_RELEASED)
-			vferry_recover(&how, NULL);
+		if (result->vfs[i].outcome != VFERRY_OUTCOME_IN_DOUBT ||
+		    result->vfs[i].state != VFERRY_STATE_RELEASED)
+			continue;
+		vferry_recover(&how, NULL);
+		if (result->group[0])
+			break; /* asked once for all of it */
 	}
 }
 
