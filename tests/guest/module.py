@@ -30,6 +30,7 @@ class Module(Guest):
         dirs = {owner.dir.name: owner.dir for owner in owners}
         with socket.socket(socket.AF_UNIX) as line:
             line.connect(str(self.line))
+            line.settimeout(self.args.limit)
             # QEMU closes it at its end.
             for words in line.makefile():
                 _, source, target = words.split()
