@@ -23,9 +23,11 @@ static int run(struct cli *cli)
 {
 	struct move_cli move = { 0 };
 	struct vferry_error err = { 0 };
-	int ret = move_begin(&move, cli);
+	int ret = move_peer(cli, "from");
 	bool talks;
 
+	if (!ret)
+		ret = move_begin(&move, cli);
 	if (ret)
 		return ret;
 	move.opts.peer = cli_string(cli, "from");

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <vferry/owner.h>
 #include "cli/move.h"
+#include "stream/stream.h"
 
 int move_signals(void)
 {
@@ -90,6 +91,17 @@ static void show(void *arg, const struct vferry_progress *progress)
 		vferry_state_name(progress->state), progress->pass + 1, done, left, rate);
 	fflush(stderr);
 	run->shown = true;
+}
+
+int move_peer(struct cli *cli, const char *option)
+{
+	struct vferry_error err;
+	struct vf_peer *peer;
+
+	if (vf_peer_parse(&peer, cli_string(cli, option), &err))
+		return cli_usage(cli, "--%s: %s", option, err.text);
+	vf_peer_free(peer);
+	return 0;
 }
 
 int move_begin(struct move_cli *run, struct cli *cli)
@@ -250,6 +262,12 @@ static struct json_object *document(const struct move_cli *run, const char *sche
 	return doc;
 }
 
+/* Of several VFs that failed one stands for all in the error: it is not told of twice. */
+static bool says(const struct vferry_error *err, const struct vferry_vf_result *result)
+{
+	return !strncmp(err->text, result->why.text, strnlen(result->why.text, 300));
+}
+
 int move_end(struct move_cli *run, const char *schema, int ret, const struct vferry_error *err)
 {
 	int signal = move_signal(run->signal_fd);
@@ -279,7 +297,8 @@ int move_end(struct move_cli *run, const char *schema, int ret, const struct vfe
 			cli_print(run->cli, json_object_get(doc), views);
 		if (!cli_json(run->cli))
 			for (uint32_t i = 0; i < run->move.vf_count; i++)
-				if (run->move.vfs[i].error && run->move.vf_count > 1)
+				if (run->move.vfs[i].error && run->move.vf_count > 1 &&
+				    !says(err, &run->move.vfs[i]))
 					cli_note(run->cli, "%s; %s", run->move.vfs[i].why.text,
 						 run->move.vfs[i].undone);
 		cli_fail_as(run->cli, (enum cli_exit)status, err, doc);

@@ -20,6 +20,8 @@ struct move_cli {
 	struct vferry_move move;
 };
 
+/** move_peer() - CLI_USAGE, after words, when @option is no peer's address. */
+int move_peer(struct cli *cli, const char *option);
 /** move_begin() - VF numbers, signals into a descriptor, progress. 0, or an exit status (and it has been said why). */
 int move_begin(struct move_cli *run, struct cli *cli);
 /** move_end() - the report and the exit status for what vferry_send() or vferry_recv() returned. */
