@@ -124,6 +124,7 @@ $(BUILD)/libvferry.so.$(SOVERSION): $(lib_obj) user/lib/libvferry.map
 
 $(BUILD)/libvferry.pc: user/lib/libvferry.pc.in Makefile
 	$(call msg,GEN,$@)
+	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
 
 $(BUILD)/vferry: $(cli_obj) $(BUILD)/libvferry.a
