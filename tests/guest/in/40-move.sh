@@ -61,5 +61,8 @@ case $(uname -r) in
 		skip "netem's delay is the network's" "no sch_netem or no tc in this guest"
 	fi
 	;;
+*)
+	ok "and back" move "$to" "$from"
+	;;
 esac
 ok "keepers end" sh -c "vferry keep $from --stop && vferry keep $to --stop"

@@ -28,7 +28,14 @@ die()
 
 ok "a keeper serves" until_true 60 grep -q ^ready /tmp/store
 note "$(grep ^ready /tmp/store) descriptors stored"
-ok "VF 1 is a disk" sh -c ". /t/lib.sh; bind $vf1 virtio-pci; until_true 5 sh -c 'ls -d $(device "$vf1")/virtio*/block/*'"
+# virtio_disk: with the virtio bus's own probing on or off
+virtio_disk()
+{
+	bind "$vf1" virtio-pci || return 1
+	ls -d "$(device "$vf1")"/virtio*/block/* 2>/dev/null || echo "$(virtio_of "$vf1")" >/sys/bus/virtio/drivers/virtio_blk/bind
+	until_true 5 sh -c "ls -d $(device "$vf1")/virtio*/block/*"
+}
+ok "VF 1 is a disk" virtio_disk
 disk=/dev/$(basename "$(ls -d "$(device "$vf1")"/virtio*/block/* | head -n 1)")
 ok "VF 2 is stopped" vferry admin "$owner" mode set stop --vf 2
 first=$(epoch)
