@@ -14,19 +14,27 @@ echo "p:vferry_irq vfio_msihandler" >/sys/kernel/tracing/kprobe_events
 echo 1 >$events
 interrupts() { sed -n 's/^ *vferry_irq *\([0-9]*\) .*/\1/p' /sys/kernel/tracing/kprobe_profile; }
 
-# trace NAME SEED COUNT LANES: what the tracer says of that run in /tmp/NAME.json, the run of itself in /tmp/NAME.did
+# trace NAME SEED COUNT LANES: what the tracer says of that run in /tmp/NAME.json, the run of itself in /tmp/NAME.did. An interrupt may come
+# when the tracer is there and the run is not: .irqs has those of the run, .most those while there was a tracer.
 trace()
 {
-	local tracer before status=0
+	local tracer before first held status=0
 
+	# So that the tracer knows the file before the run begins.
+	commands hold &
+	held=$!
+	until_true 30 sh -c "readlink /proc/$held/exe | grep -q /commands"
+	first=$(interrupts)
 	vferry trace -o json --by vf --see engine >"/tmp/$1.json" 2>"/tmp/$1.err" &
 	tracer=$!
 	until_true 60 grep -q '"type":"start"' "/tmp/$1.json" || { cat "/tmp/$1.err"; return 1; }
 	before=$(interrupts)
+	kill $held
 	commands "$owner" "$2" "$3" 2 "$4" >"/tmp/$1.did" || status=1
+	echo $(($(interrupts) - before)) >"/tmp/$1.irqs"
 	kill -INT $tracer
 	wait $tracer || status=1
-	echo $(($(interrupts) - before)) >"/tmp/$1.irqs"
+	echo $(($(interrupts) - first)) >"/tmp/$1.most"
 	return $status
 }
 
@@ -46,9 +54,10 @@ for way in fentry kprobe; do
 	ok "by $way: a run of 397 commands" trace $way 1 397 1
 	ok "by $way: the interrupts' rung works" grep -q "\"VFIO interrupts by $way\",\"state\":\"ok\"" /tmp/$way.json
 	ok "by $way: counts and errors match to the last one" same $way
-	ok "by $way: as many interrupts as the kernel counts" test "$(told_interrupts $way)" = "$(cat /tmp/$way.irqs)"
+	ok "by $way: as many interrupts as the kernel counts" \
+		test "$(told_interrupts $way)" -ge "$(cat /tmp/$way.irqs)" -a "$(told_interrupts $way)" -le "$(cat /tmp/$way.most)"
 	split=$(sum $way interrupt_count)
-	ok "by $way: latency is split at the interrupt" test "$split" -gt 0 -a "$split" -le "$(cat /tmp/$way.irqs)"
+	ok "by $way: latency is split at the interrupt" test "$split" -gt 0 -a "$split" -le "$(cat /tmp/$way.most)"
 	echo "# table VFIO interrupts by $way: 397 commands, $(cat /tmp/$way.irqs) interrupts, $split commands split at theirs:" \
 		"mean to it $(($(sum $way device_to_interrupt_sum_ns) / (split + !split))) ns, to wake-up $(($(sum $way interrupt_to_wake_sum_ns) / (split + !split))) ns"
 done
