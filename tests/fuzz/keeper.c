@@ -5,13 +5,23 @@
  * lent is at rest, and when all have gone everything is free.
  */
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include "keep/loans.c"
 #undef LINGER_NS
 #include "keep/rest.c"
 #undef RESET_NS
 #include "keep/peer.c"
+/* One file for all: names that two of them use for themselves. */
+#include "keep/manager.h"
+#define take session_take
 #include "keep/session.c"
+#undef take
+#include "keep/manager.c"
+#define drop deposits_drop_those
+#include "keep/deposits.c"
+#undef drop
+#include "keep/successor.c"
 
 #define QUEUES	4
 #define CALLERS 5
@@ -32,7 +42,7 @@ static struct {
 	bool resets;
 } dev;
 
-static int null_fd = -1;
+static int null_fd = -1, file_fd = -1;
 
 static int dev_lease(void *device, unsigned int queue, uint64_t arena_bytes, struct vf_lease *lease,
 		     struct vferry_error *err)
@@ -168,13 +178,35 @@ static void call(int n)
 	session_new(&keeper, pair[1]);
 }
 
+/* A DEPOSIT comes with a file. */
+static void send_it(int to, void *bytes, size_t count, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .head = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				.cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS } };
+	struct iovec iov = { bytes, count };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+	}
+	sendmsg(to, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void say(int n, uint8_t how, const uint8_t *bytes, size_t count)
 {
-	static const size_t sizes[] = { 8, 56, 8, 8, 16, 16, 16, 8 };
+	/* By the number of the operation; DEPOSIT, FETCH and FORGET have the last three. */
+	static const size_t sizes[] = { 8, 56, 8, 8, 16, 16, 16, 32, 32, 32 };
+	unsigned int op = (how & 15) % 10;
 	uint8_t message[300] = { 0 };
-	size_t length = how & 0x80 ? count : sizes[how & 7];
+	size_t length = how & 0x80 ? count : sizes[op];
 	struct vf_keeper_hdr hdr = {
-		.op = htole16(how & 7),
+		.op = htole16((uint16_t)op),
 		.version = htole16(VF_KEEPER_VERSION),
 		.bytes = htole32((uint32_t)length),
 	};
@@ -183,7 +215,7 @@ static void say(int n, uint8_t how, const uint8_t *bytes, size_t count)
 	if (!(how & 0x80))
 		memcpy(message, &hdr, sizeof(hdr));
 	/* Flags and VFs that can be, or nothing would ever be lent. */
-	if (!(how & 0xc0) && (how & 7) == VF_KEEPER_BORROW) {
+	if (!(how & 0xc0) && op == VF_KEEPER_BORROW) {
 		struct vf_keeper_borrow borrow = { .hdr = hdr };
 
 		borrow.flags = htole32(message[8] & 3);
@@ -192,13 +224,15 @@ static void say(int n, uint8_t how, const uint8_t *bytes, size_t count)
 		memcpy(message, &borrow, sizeof(borrow));
 	}
 	if (callers[n] >= 0 && length)
-		send(callers[n], message, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+		send_it(callers[n], message, length, op == VF_KEEPER_DEPOSIT ? file_fd : -1);
 }
 
 static void begin(void)
 {
 	if (null_fd < 0) {
 		null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		file_fd = memfd_create("kept", MFD_CLOEXEC);
+		MUST(file_fd >= 0);
 		MUST(!vf_ring_new(&keeper.ring, 64, NULL));
 	}
 	memset(&dev, 0, sizeof(dev));
@@ -232,6 +266,7 @@ static void end(void)
 	MUST(!loans_lent(&keeper.loans) && !loans_wedged(&keeper.loans));
 	for (unsigned int i = 0; i < QUEUES; i++)
 		MUST(!dev.leased[i]);
+	deposits_end(&keeper);
 	loans_free(&keeper.loans);
 }
 
