@@ -33,11 +33,15 @@ class Moves(Guest):
         peer = f"tcp:127.0.0.1:{rig.free_port()}"
         hook = f"{HERE}/hand-over {source.dir} 1 {target.dir} 1"
         with open(scratch / "recv.json", "w+") as out, open(scratch / "recv.err", "w+") as err:
-            receiver = scratch.start([rig.program("vferry"), "recv", target.address, "--vf", "1", "--from", peer, "--hook", hook, "-o", "json"],
+            receiver = scratch.start([rig.program("vferry"), "recv", target.address, "--vf", "1", "--from", peer, "--hook", hook, "-o", "json",
+                                      "--wait", "--timeout", "60s"],
                                      stdout=out, stderr=err)
             rig.until(lambda: rig.listening(peer) or receiver.poll() is not None, "vferry recv to listen")
-            sent = rig.run([rig.program("vferry"), "send", source.address, "--vf", "1", "--to", peer, "-o", "json"], env=scratch.env)
-            receiver.wait(60)
+            sent = rig.run([rig.program("vferry"), "send", source.address, "--vf", "1", "--to", peer, "-o", "json",
+                            "--wait", "--timeout", "60s"], env=scratch.env)
+            if sent.returncode:
+                rig.stop(receiver)  # it would wait for another source
+            receiver.wait(120)
             scratch.processes.remove(receiver)
             err.seek(0)
             if sent.returncode or receiver.returncode:
