@@ -285,3 +285,22 @@ def run(command, env=None, limit=LIMIT, **options):
     """A program to its end, with its output."""
     return subprocess.run([str(word) for word in command], env=env, timeout=limit, text=True, errors="replace",
                           stdin=subprocess.DEVNULL, capture_output=True, **options)
+
+
+MODES = {0: "active", 1: "stop", 2: "freeze"}
+
+
+def mode_in(document):
+    """The first member called mode, wherever it stands."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            if key == "mode":
+                return value if isinstance(value, str) else MODES.get(value, value)
+        for value in document.values():
+            if (found := mode_in(value)) is not None:
+                return found
+    if isinstance(document, list):
+        for value in document:
+            if (found := mode_in(value)) is not None:
+                return found
+    return None

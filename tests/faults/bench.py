@@ -4,10 +4,9 @@ mishap. They serve many cases, a VF pair for each."""
 import contextlib, json, os, pathlib, signal, socket, subprocess, sys, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
-from rig import LIMIT, Owner, Scratch, Standin, free_port, listening, program, run, stop
+from rig import LIMIT, Owner, Scratch, Standin, free_port, listening, mode_in, program, run, stop
 
 VFERRY = program("vferry")
-MODES = {0: "active", 1: "stop", 2: "freeze"}
 TIMEOUT = "1s"
 CASE_LIMIT = 40.0  # seconds until both engines must have ended by themselves
 
@@ -130,21 +129,6 @@ class Result:
 
     def __str__(self):
         return f"exit {self.status}\n{self.out[:1500]}\n{self.err[:1500]}"
-
-
-def mode_in(document):
-    if isinstance(document, dict):
-        for key, value in document.items():
-            if key == "mode":
-                return value if isinstance(value, str) else MODES.get(value, value)
-        for value in document.values():
-            if (found := mode_in(value)) is not None:
-                return found
-    if isinstance(document, list):
-        for value in document:
-            if (found := mode_in(value)) is not None:
-                return found
-    return None
 
 
 def stopped(pid):

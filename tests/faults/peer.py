@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """A peer that speaks the stream but not the protocol: it stands between two engines, takes frames apart and puts them
 together with checks that agree, and drops, repeats, swaps, forges or invents one."""
-import contextlib, ctypes, ctypes.util, select, socket, struct, threading
+import ctypes, ctypes.util, select, socket, struct
+
+from proxy import Relay
 
 HEADER = struct.Struct("<IHHIIQQQQ")
 TYPES = {name: number for number, name in enumerate(
@@ -42,28 +44,13 @@ class Way:
         return head + struct.pack("<Q", check(head)) + body
 
 
-class Peer:
+class Peer(Relay):
     """@deed: drop, twice, swap, foreign, garbage, short, or a type's name to say it before; at the @at-th @kind on @way."""
 
     def __init__(self, port, deed, way, kind, at=1):
-        self.port, self.deed, self.way, self.kind, self.at = port, deed, way, TYPES[kind], at
-        self.seen, self.met, self.held = 0, False, None
-        self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
-        self.listener.listen(8)
-        self.address = f"tcp:127.0.0.1:{self.listener.getsockname()[1]}"
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
-
-    def serve(self):
-        while not self.over.is_set():
-            if not select.select([self.listener], [], [], 0.1)[0]:
-                continue
-            with contextlib.suppress(OSError):
-                client, _ = self.listener.accept()
-                server = socket.create_connection(("127.0.0.1", self.port), 2)
-                threading.Thread(target=self.pump, args=(client, server), daemon=True).start()
+        self.deed, self.way, self.kind, self.at = deed, way, TYPES[kind], at
+        self.seen, self.held = 0, None
+        super().__init__(port)
 
     def change(self, frame):
         """The frames to send instead of one."""
@@ -114,11 +101,6 @@ class Peer:
         finally:
             client.close()
             server.close()
-
-    def end(self):
-        self.over.set()
-        self.thread.join(5)
-        self.listener.close()
 
 
 DEEDS = ("drop", "twice", "swap", "foreign", "garbage", "short")

@@ -3,11 +3,11 @@
 import contextlib, select, socket, threading, time
 
 
-class Proxy:
-    """@kind: cut, reset, stall, delay, flip; at byte @at of the stream @way ("forward" is source to destination)."""
+class Relay:
+    """Takes connections for the one who listens at @port, each in a thread of its own: pump() of who inherits."""
 
-    def __init__(self, port, kind, way, at):
-        self.port, self.kind, self.way, self.at = port, kind, way, at
+    def __init__(self, port):
+        self.port = port
         self.met = False
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -26,6 +26,19 @@ class Proxy:
                 client, _ = self.listener.accept()
                 server = socket.create_connection(("127.0.0.1", self.port), 2)
                 threading.Thread(target=self.pump, args=(client, server), daemon=True).start()
+
+    def end(self):
+        self.over.set()
+        self.thread.join(5)
+        self.listener.close()
+
+
+class Proxy(Relay):
+    """@kind: cut, reset, stall, delay, flip; at byte @at of the stream @way ("forward" is source to destination)."""
+
+    def __init__(self, port, kind, way, at):
+        self.kind, self.way, self.at = kind, way, at
+        super().__init__(port)
 
     def pump(self, client, server):
         ends = {client: (server, "forward"), server: (client, "back")}
@@ -66,8 +79,3 @@ class Proxy:
         finally:
             client.close()
             server.close()
-
-    def end(self):
-        self.over.set()
-        self.thread.join(5)
-        self.listener.close()

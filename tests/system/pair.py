@@ -3,10 +3,9 @@
 import json, os, pathlib, subprocess, sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
-from rig import Owner, program, run, until
+from rig import Owner, mode_in, program, run, until
 
 VFERRY = program("vferry")
-MODES = {0: "active", 1: "stop", 2: "freeze"}
 
 
 class Pair:
@@ -68,22 +67,6 @@ class Pair:
 
     def recover(self, *options):
         return result(run([VFERRY, "-o", "json", "recover", "--timeout", "5s", *options], env=self.scratch.env))
-
-
-def mode_in(document):
-    """The first member called mode, wherever it stands."""
-    if isinstance(document, dict):
-        for key, value in document.items():
-            if key == "mode":
-                return value if isinstance(value, str) else MODES.get(value, value)
-        for value in document.values():
-            if (found := mode_in(value)) is not None:
-                return found
-    if isinstance(document, list):
-        for value in document:
-            if (found := mode_in(value)) is not None:
-                return found
-    return None
 
 
 class Result:
